@@ -1,0 +1,33 @@
+"""graphc: a model file says what a network is; the compiler writes how it is computed and trained.
+
+>>> import graphc
+>>> model = graphc.compile("models/digits.gc")   # doctest: +SKIP
+>>> run = model.train()                          # doctest: +SKIP
+>>> run.evaluate()["metrics"]["accuracy"]        # doctest: +SKIP
+0.97
+
+Importing this package loads nothing else: the compiler comes with the first name that needs it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from graphc.session import CompileError, Model, Run, RunError, compile, load
+
+__version__ = "0.1.0"
+
+__all__ = ["CompileError", "Model", "Run", "RunError", "__version__", "compile", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'graphc' has no attribute '{name}'")
+    from graphc import session
+
+    return getattr(session, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,118 @@
+"""Functions between raw columns and the model's values: ``prepare``, ``fit`` and ``restore``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from graphc.backends.numpy.functions import QUIET, gap, real_line, size_line, state_preamble
+from graphc.backends.numpy.names import NameAllocator
+from graphc.backends.numpy.plain import PlainBody
+from graphc.backends.numpy.text import DTYPES, Dims, leaf_label, symbols_in
+from graphc.backends.numpy.writer import Writer
+from graphc.ir import Node, Type
+from graphc.model.program import ModelSpec, Program, Programs
+from graphc.ops.leaves import Column, Input
+
+__all__ = ["print_fit", "print_prepare", "print_restore"]
+
+
+def print_prepare(w: Writer, programs: Programs) -> None:
+    """``prepare(raw, state)``: a block for every input and target."""
+    program = programs.prepare
+    blocks = []
+    for name, id in program.named("batch").items():
+        body, lines = _column_block(program, [id], {id: name}, name)
+        columns = [leaf_label(n) for _, n in body.leaves.values() if isinstance(n.op, Column)]
+        lines.line(f"batch[{name!r}] = {body.as_array(id)}")
+        comma = "," if len(columns) == 1 else ""
+        names = ", ".join(map(repr, columns))
+        blocks.append((f"if _present(raw, {name!r}, ({names}{comma})):", lines))
+    doc = "Inputs and targets from raw columns; targets whose columns are missing are left out."
+    _print_blocks(w, program, "prepare(raw, state)", doc, "batch = {}", blocks, "return batch")
+
+
+def print_restore(w: Writer, programs: Programs) -> None:
+    """``restore(outputs, state)``: a block for every output that was scaled."""
+    program = programs.restore
+    blocks = []
+    for name, id in program.named("restored").items():
+        body, lines = _column_block(program, [id], {id: name}, name)
+        read = [leaf_label(n) for _, n in body.leaves.values() if isinstance(n.op, Input)]
+        lines.line(f"restored[{name!r}] = {body.as_array(id)}")
+        test = " and ".join(f"{label!r} in outputs" for label in read or [name])
+        blocks.append((f"if {test}:", lines))
+    doc = "Outputs in the units of the data, those that are given and have any."
+    head, start = "restore(outputs, state)", "restored = {}"
+    _print_blocks(w, program, head, doc, start, blocks, "return restored")
+
+
+def print_fit(w: Writer, programs: Programs) -> None:
+    """``fit(raw, state)``."""
+    program = programs.fit
+    roots = program.named("fitted")
+    hints = {id: name for name, id in roots.items()}
+    body, lines = _column_block(program, roots.values(), hints, "")
+    for name, id in roots.items():
+        lines.line(f"new[{name!r}] = {body.as_array(id)}")
+    doc = "A copy of the state with the constants of the data computed from the training part."
+    w.line(QUIET)
+    with w.block("def fit(raw, state):"):
+        w.docstring(doc)
+        w.line(real_line(program.spec))
+        w.line("new = dict(state)")
+        w.append(lines)
+        w.line("return new")
+    gap(w)
+
+
+def _column_block(
+    program: Program, ids: Iterable[int], hints: dict[int, str], reader: str
+) -> tuple[PlainBody, Writer]:
+    """The statements of some roots over columns or outputs, everything they read included."""
+    names, w = NameAllocator(["restored"]), Writer()
+    dims = Dims(symbols_in(program.graph), names)
+    body = PlainBody(program.graph, list(ids), names, dims, leaf_label, hints)
+    types: dict[str, Type] = {}
+    for variable, node in body.leaves.values():
+        if isinstance(node.op, Column):
+            w.line(f"{variable} = {_column_text(program.spec, node, reader)}")
+        elif isinstance(node.op, Input):
+            dtype = DTYPES[node.tensor.kind]
+            w.line(f"{variable} = np.asarray(outputs[{node.op.label!r}], dtype={dtype})")
+        if isinstance(node.op, Column | Input):
+            types[variable] = node.tensor
+    for symbol in sorted(dims.used):
+        w.line(size_line(symbol, dims, types))
+    state_preamble(w, body)
+    body.write(w)
+    return body, w
+
+
+def _column_text(spec: ModelSpec, node: Node, reader: str) -> str:
+    column, type = leaf_label(node), node.tensor
+    if type.kind == "label":
+        name = reader or next(iter(spec.data.columns.get(column, ())), column)
+        return f"_label_column(raw, {column!r}, {name!r}, {type.classes})"
+    return f"_number_column(raw, {column!r}, {type.kind!r}, real)"
+
+
+def _print_blocks(
+    w: Writer,
+    program: Program,
+    head: str,
+    doc: str,
+    start: str,
+    blocks: Sequence[tuple[str, Writer]],
+    end: str,
+) -> None:
+    w.line(QUIET)
+    with w.block(f"def {head}:"):
+        w.docstring(doc)
+        if any("real" in line for _, lines in blocks for line in lines.lines):
+            w.line(real_line(program.spec))
+        w.line(start)
+        for test, lines in blocks:
+            with w.block(test):
+                w.append(lines)
+        w.line(end)
+    gap(w)

@@ -1,0 +1,238 @@
+"""The plain functions of a module's face, each printed from one program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from graphc.backends.numpy.names import NameAllocator
+from graphc.backends.numpy.plain import PlainBody
+from graphc.backends.numpy.text import (
+    CLOCKS_OF_A_RUN,
+    Dims,
+    axis_of,
+    clock_lines,
+    leaf_label,
+    symbols_of,
+)
+from graphc.backends.numpy.writer import Writer
+from graphc.ir import Type
+from graphc.model.program import ModelSpec, Program, Programs
+from graphc.ops.leaves import Input, Parameter, StateRead
+
+__all__ = [
+    "QUIET",
+    "clock_preamble",
+    "gap",
+    "input_variables",
+    "print_gradients",
+    "print_losses",
+    "print_metrics",
+    "print_predict",
+    "real_line",
+    "size_line",
+    "state_preamble",
+]
+
+QUIET = '@np.errstate(all="ignore")'
+"""Infinities are the model's affair: a training step reports an objective that is not finite."""
+
+Finish = Callable[[PlainBody, Writer], None]
+
+
+def real_line(spec: ModelSpec) -> str:
+    """A statement that gives the floating-point type of a state."""
+    for name in spec.parameters:
+        return f"real = state[{name!r}].dtype.type"
+    return "real = REAL"
+
+
+# ------------------------------------------------------------------- from inputs to values
+
+
+def print_predict(w: Writer, programs: Programs) -> None:
+    """``predict(state, inputs)``."""
+    program = programs.prediction
+    roots = program.named("output")
+
+    def finish(body: PlainBody, out: Writer) -> None:
+        out.items("return {", [f"{n!r}: {body.as_array(i)}" for n, i in roots.items()], "}")
+
+    doc = "Outputs by name, for inputs by name."
+    _print(w, program, "predict", "inputs", doc, roots.values(), finish)
+
+
+def print_losses(w: Writer, programs: Programs) -> None:
+    """``losses(state, batch)``."""
+    program = programs.losses
+    roots, objective = program.named("loss"), program.roots.get(("objective", ""))
+
+    def finish(body: PlainBody, out: Writer) -> None:
+        value = "float('nan')" if objective is None else body.as_number(objective)
+        items = [f"{n!r}: {body.as_number(i)}" for n, i in roots.items()]
+        out.items(f"return {value}, {{", items, "}")
+
+    doc = "The objective without penalties, and each loss by name."
+    ids = [*roots.values(), *([] if objective is None else [objective])]
+    _print(w, program, "losses", "batch", doc, ids, finish)
+
+
+def print_metrics(w: Writer, programs: Programs) -> None:
+    """``metrics(state, batch)``."""
+    program = programs.metrics
+    roots = program.named("metric")
+
+    def finish(body: PlainBody, out: Writer) -> None:
+        out.items("return {", [f"{n!r}: {body.as_number(i)}" for n, i in roots.items()], "}")
+
+    doc = "Each metric by name, over the whole batch."
+    _print(w, program, "metrics", "batch", doc, roots.values(), finish)
+
+
+def print_gradients(w: Writer, programs: Programs) -> None:
+    """``loss_and_gradients``, and ``_training`` where that differs or gives next states."""
+    assert programs.evaluation is not None and programs.training is not None
+    doc = "The objective and its gradient by each parameter. Nothing is changed."
+    texts = [
+        _gradient_body(program) for program in (programs.evaluation, programs.training)
+    ]
+    if texts[0].lines == texts[1].lines and not programs.training.named("next"):
+        head = "def loss_and_gradients(state, batch, training=False):"
+        _print_parts(w, head, doc, texts[0])
+        return
+    _print_parts(w, "def _evaluation(state, batch):", f"{doc[:-1]}, in evaluation.", texts[0])
+    next_doc = "The objective, its gradients and the next values of states, in training."
+    following = _gradient_body(programs.training, following=True)
+    _print_parts(w, "def _training(state, batch):", next_doc, following)
+    with w.block("def loss_and_gradients(state, batch, training=False):"):
+        w.docstring(doc)
+        with w.block("if training:"):
+            w.line("objective, gradients, _ = _training(state, batch)")
+            w.line("return objective, gradients")
+        w.line("return _evaluation(state, batch)")
+    gap(w)
+
+
+def _gradient_body(program: Program, following: bool = False) -> Writer:
+    spec = program.spec
+    objective, gradients = program.roots["objective", ""], program.named("gradient")
+    states = program.named("next") if following else {}
+
+    def finish(body: PlainBody, out: Writer) -> None:
+        zero = "np.zeros_like(state[{!r}])"
+        items = [
+            f"{n!r}: {body.as_array(gradients[n]) if n in gradients else zero.format(n)}"
+            for n in spec.learned
+        ]
+        out.items("gradients = {", items, "}")
+        if following:
+            items = [f"{n!r}: {body.as_array(i)}" for n, i in states.items()]
+            out.items(f"return {body.as_number(objective)}, gradients, {{", items, "}")
+        else:
+            out.line(f"return {body.as_number(objective)}, gradients")
+
+    hints = {id: f"{name}_next" for name, id in states.items()}
+    hints.update({id: f"d_{name}" for name, id in gradients.items()})
+    hints.setdefault(objective, "objective")
+    ids = [objective, *gradients.values(), *states.values()]
+    return _statements(program, "batch", ids, hints, finish)
+
+
+def _print(
+    w: Writer,
+    program: Program,
+    name: str,
+    source: str,
+    doc: str,
+    ids: Iterable[int],
+    finish: Finish,
+) -> None:
+    hints = {id: label or role for (role, label), id in program.roots.items()}
+    parts = _statements(program, source, ids, hints, finish)
+    _print_parts(w, f"def {name}(state, {source}):", doc, parts)
+
+
+def _print_parts(w: Writer, head: str, doc: str, statements: Writer) -> None:
+    w.line(QUIET)
+    with w.block(head):
+        w.docstring(doc)
+        w.append(statements)
+    gap(w)
+
+
+def gap(w: Writer) -> None:
+    w.line()
+    w.line()
+
+
+def _statements(
+    program: Program, source: str, ids: Iterable[int], hints: dict[int, str], finish: Finish
+) -> Writer:
+    spec, names = program.spec, NameAllocator()
+    dims = Dims(symbols_of(spec), names)
+    body = PlainBody(program.graph, list(ids), names, dims, leaf_label, hints)
+    end, w = Writer(), Writer()
+    finish(body, end)
+    read = {leaf_label(n): v for v, n in body.leaves.values() if isinstance(n.op, Input)}
+    inputs = input_variables(spec, read, dims.used, names)
+    if inputs or body.reads("real") or any("real" in line for line in end.lines):
+        w.line(real_line(spec))
+    clock_preamble(w, body)
+    if inputs:
+        w.line("sizes = {}")
+    for name, variable in inputs.items():
+        w.line(f"{variable} = _array({source}, {name!r}, real, sizes)")
+    for symbol in sorted(dims.used):
+        types = {variable: spec.inputs[name].type for name, variable in inputs.items()}
+        w.line(size_line(symbol, dims, types))
+    state_preamble(w, body)
+    if w.lines and body.lines:
+        w.line()
+    body.write(w)
+    if body.lines:
+        w.line()
+    w.append(end)
+    return w
+
+
+def input_variables(
+    spec: ModelSpec, read: dict[str, str], used: Iterable[str], names: NameAllocator
+) -> dict[str, str]:
+    """Variables of the inputs that are read, and of those that give a dimension used."""
+    wanted = dict(read)
+    for symbol in sorted(used):
+        having = [n for n in spec.inputs if axis_of(spec.inputs[n].type, symbol) is not None]
+        if not having:
+            raise ValueError(f"no input has the dimension {symbol}")
+        if not any(name in wanted for name in having):
+            wanted[having[0]] = names.fresh(having[0])
+    return {name: wanted[name] for name in spec.inputs if name in wanted}
+
+
+def size_line(symbol: str, dims: Dims, types: dict[str, Type]) -> str:
+    """A statement that reads a dimension off the first variable that has it."""
+    for variable, type in types.items():
+        axis = axis_of(type, symbol)
+        if axis is not None:
+            return f"{dims[symbol]} = {variable}.shape[{axis}]"
+    raise ValueError(f"nothing gives the dimension {symbol}")
+
+
+def clock_preamble(w: Writer, body: PlainBody) -> None:
+    if body.clocks or body.reads("step"):
+        w.line('step = int(state["step"])')
+    if body.reads("seed"):
+        w.line('seed = int(state["seed"])')
+    known: set[str] = set()
+    for clock in body.clocks:
+        for name in CLOCKS_OF_A_RUN.get(clock, ()):
+            if name not in known:
+                known.add(name)
+                w.line(f"{name} = _of_run(state, {name!r}, {clock!r})")
+    for line in clock_lines(body.clocks):
+        w.line(line)
+
+
+def state_preamble(w: Writer, body: PlainBody) -> None:
+    for variable, node in body.leaves.values():
+        if isinstance(node.op, Parameter | StateRead):
+            w.line(f"{variable} = state[{node.op.label!r}]")

@@ -1,0 +1,140 @@
+"""Plain functions: one statement a node, in order, over whatever arrays they are given.
+
+The result of a function has the precision of the state's parameters. Numbers in the source
+are Python literals, which take the type of the array beside them; a scalar of the run is computed
+in f64 and brought to that type where it meets an array.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from graphc.backends.numpy.names import NameAllocator, name_values
+from graphc.backends.numpy.text import DTYPES, Dims, Line, Sections, atom, remark
+from graphc.backends.numpy.writer import Writer
+from graphc.ir import Graph, Node, WriteContext
+from graphc.ops.elementwise import Cast
+from graphc.ops.leaves import Clock
+from graphc.ops.random import Draw
+from graphc.schedule import How, classify, needed_inputs, ordered
+
+__all__ = ["PlainBody"]
+
+LeafText = Callable[[Node], str]
+
+
+@dataclass
+class PlainBody:
+    """The statements of some roots of a graph, and what each value is called.
+
+    ``leaf`` gives the name wanted for a leaf's variable; leaves that are variables already
+    are in ``given``. ``hints`` name roots that have no name of their own.
+    """
+
+    graph: Graph
+    roots: Iterable[int]
+    names: NameAllocator
+    dims: Dims
+    leaf: LeafText
+    hints: Mapping[int, str] = field(default_factory=dict)
+    given: Mapping[int, str] = field(default_factory=dict)
+    step: str = "step"
+    lines: list[Line] = field(default_factory=list)
+    leaves: dict[str, tuple[str, Node]] = field(default_factory=dict)
+    """Variable of each leaf by its label, and its node."""
+    clocks: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.order = ordered(self.graph, self.roots)
+        self.how: dict[int, How] = classify(self.order)
+        self.value: dict[int, str] = dict(self.given)
+        self._name_leaves()
+        self._called = name_values(self.order, self.how, self.hints, self.names)
+        for node in self.order:
+            self._place(node)
+
+    def _name_leaves(self) -> None:
+        for node in self.order:
+            if self.how[node.id] == "leaf" and node.id not in self.value:
+                label = f"{node.op.name} {self.leaf(node)}"
+                if label not in self.leaves:
+                    self.leaves[label] = self.names.fresh(self.leaf(node)), node
+                self.value[node.id] = self.leaves[label][0]
+
+    def _place(self, node: Node) -> None:
+        how = self.how[node.id]
+        if how == "leaf":
+            return
+        if isinstance(node.op, Clock):
+            which = node.op.which
+            self.clocks.setdefault(which, self._called[node.id])
+            self.value[node.id] = self.clocks[which]
+        elif how == "literal":
+            self.value[node.id] = atom(node.op.numpy(self._context(node)))
+        else:
+            name = self.value[node.id] = self._called[node.id]
+            self.lines.append((f"{name} = {self._expression(node)}", remark(node), node))
+
+    def _context(self, node: Node) -> WriteContext:
+        types = tuple(self.graph[i].tensor for i in node.inputs)
+        return WriteContext(types, node.tensor, self.dims, real="real", step=self.step)
+
+    def _expression(self, node: Node) -> str:
+        how, op = self.how[node.id], node.op
+        if how == "scalar" or (how == "static" and node.tensor.shape == ()):
+            return op.numpy(self._context(node), *self._scalar_args(node))
+        args = [
+            self.value[i] if isinstance(op, Draw) else self.array_text(i)
+            for i in needed_inputs(node)
+        ]
+        text = op.numpy(self._context(node), *args)
+        if op.elementwise and not isinstance(op, Cast) and self._widens(node):
+            return f"np.asarray({text}, dtype=real)"
+        return text
+
+    def _scalar_args(self, node: Node) -> list[str]:
+        """Operands of scalar arithmetic: at least one NumPy number, for its rules on 1/0."""
+        inputs = needed_inputs(node)
+        args = [self.value[i] for i in inputs]
+        if args and node.tensor.kind == "real" and all(self.how[i] == "literal" for i in inputs):
+            args[0] = f"np.float64({args[0]})"
+        return args
+
+    def array_text(self, id: int) -> str:
+        """A value as an operand of arrays: a scalar of the run takes their precision."""
+        node, how, text = self.graph[id], self.how[id], self.value[id]
+        single = node.tensor.shape == () and node.tensor.kind == "real"
+        return f"real({text})" if single and how in ("scalar", "static") else text
+
+    def _widens(self, node: Node) -> bool:
+        """Whether NumPy would give f64, since no operand is an array of the model's precision."""
+        if node.tensor.kind != "real":
+            return False
+        return not any(
+            self.graph[i].tensor.kind == "real" and self.how[i] != "literal"
+            for i in node.inputs
+        )
+
+    # -- writing
+
+    def reads(self, name: str) -> bool:
+        """Whether a statement mentions a variable, judged by text (strings hold no such names)."""
+        pattern = re.compile(rf"(?<![\w.]){name}\b")
+        return any(pattern.search(text) for text, _, _ in self.lines)
+
+    def write(self, w: Writer) -> None:
+        Sections(self.lines).write(w)
+
+    def as_array(self, id: int) -> str:
+        """A root as an array of its type, also where the statement gave a number."""
+        node = self.graph[id]
+        if node.tensor.shape != () and self.how[id] != "leaf":
+            return self.value[id]
+        return f"np.asarray({self.value[id]}, dtype={DTYPES[node.tensor.kind]})"
+
+    def as_number(self, id: int) -> str:
+        """A root as a Python float, or as it is where it is not a single number."""
+        single = self.graph[id].tensor.shape == ()
+        return f"float({self.value[id]})" if single else self.value[id]

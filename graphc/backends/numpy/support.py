@@ -1,0 +1,244 @@
+"""Functions that every printed module holds, as they are but without annotations.
+
+They are here as code, not as text, so that they are formatted, checked and tested like any other.
+The names below stand for what the printed module defines itself.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+import zipfile
+from typing import Any
+
+import numpy as np
+
+__all__ = ["FILES", "FITTING", "RUN", "TRAINING", "VALUES"]
+
+Arrays = dict[str, Any]
+
+REAL: Any = np.float32
+TILE = 131072
+GROUPS: tuple[tuple[str, ...], ...] = ()
+MOMENTS: tuple[tuple[str, ...], ...] = ()
+COUNTERS: tuple[str, ...] = ("step", "seed")
+signature: dict[str, Any] = {}
+classes: dict[str, list[str]] = {}
+
+
+# ------------------------------------------------------------------------------ values
+
+
+def _array(values: Arrays, name: str, real: Any, sizes: dict[str, int]) -> Any:
+    """The array of that name, with the type and shape that `signature` states.
+
+    `sizes` collects the symbolic dimensions, which must agree from array to array.
+    """
+    entry = signature["inputs"].get(name) or signature["targets"][name]
+    if name not in values:
+        raise ValueError(f"{name} is missing")
+    array = np.asarray(values[name], dtype=_dtype(entry["kind"], real))
+    shape = tuple(sizes.get(size, size) for size in entry["shape"])
+    if array.ndim != len(shape):
+        raise ValueError(f"{name} has shape {array.shape}, not {entry['shape']}")
+    for size, actual in zip(shape, array.shape):
+        if isinstance(size, str) and size.isidentifier():
+            sizes[size] = actual
+        elif isinstance(size, int) and size != actual:
+            raise ValueError(f"{name} has shape {array.shape}, not {entry['shape']} with {sizes}")
+    if "classes" in entry and array.size:
+        _check_labels(name, array, entry["classes"])
+    return array
+
+
+def _dtype(kind: str, real: Any) -> Any:
+    """NumPy's type for a kind of value."""
+    return {"real": real, "bool": np.bool_}.get(kind, np.int64)
+
+
+def _check_labels(name: str, labels: Any, count: int) -> None:
+    """Labels index classes, so one out of range would pick a wrong one silently."""
+    low, high = labels.min(), labels.max()
+    if low < 0 or high >= count:
+        raise ValueError(f"{name} holds {low if low < 0 else high}, its labels are 0..{count - 1}")
+
+
+# ------------------------------------------------------------------------------- files
+
+
+def load(path: str) -> Arrays:
+    """A state from an .npz file; ValueError where it is not one of this model."""
+    state = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for entry in archive.namelist():
+                with archive.open(entry) as file:
+                    name = entry.removesuffix(".npy")
+                    state[name] = np.lib.format.read_array(file, allow_pickle=False)
+    except zipfile.BadZipFile:
+        raise ValueError(f"{path} is not an .npz file") from None
+    _check_state(state)
+    return state
+
+
+def save(path: str, state: Arrays) -> None:
+    """Write a state; the file is there whole or, after a crash, as it was before."""
+    folder, name = os.path.split(os.path.abspath(path))
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=name, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w") as archive:
+            for key, array in state.items():
+                with archive.open(f"{key}.npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _check_state(state: Arrays) -> None:
+    """ValueError unless the names, shapes and types are those of this model's state."""
+    entries = {**signature["parameters"], **signature["state"]}
+    entries.update({name: {"shape": [], "kind": "int"} for name in COUNTERS})
+    missing = [name for name in entries if name not in state]
+    unknown = [name for name in state if name not in entries]
+    if missing or unknown:
+        parts = [f"lacks {', '.join(missing)}"] * bool(missing)
+        parts += [f"has {', '.join(unknown)}, which the model has not"] * bool(unknown)
+        raise ValueError(f"this is not a state of the model: it {' and '.join(parts)}")
+    for name, entry in entries.items():
+        array = np.asanyarray(state[name])
+        shape, kind = tuple(entry["shape"]), entry.get("kind", "real")
+        if array.shape != shape:
+            raise ValueError(f"{name} has shape {array.shape}, in this model it is {shape}")
+        if array.dtype.kind != {"real": "f", "bool": "b"}.get(kind, "i"):
+            raise ValueError(f"{name} holds {array.dtype}, in this model it is {kind}")
+
+
+# -------------------------------------------------------------------------------- data
+
+
+def _present(raw: Any, name: str, columns: tuple[str, ...]) -> bool:
+    """Whether an input or target can be made; an input must, a target is left out."""
+    missing = [column for column in columns if column not in raw]
+    if missing and name in signature["inputs"]:
+        raise ValueError(f"input {name} needs {', '.join(missing)}, which the data has not")
+    return not missing
+
+
+def _number_column(raw: Any, column: str, kind: str, real: Any) -> Any:
+    """A column as numbers. Bytes become real before any arithmetic."""
+    if column not in raw:
+        raise ValueError(f"the data has no column {column}")
+    values = np.asarray(raw[column])
+    if kind == "real" or values.dtype.kind in "biu":
+        return values.astype(_dtype(kind, real))
+    return _whole(column, values).astype(_dtype(kind, real))
+
+
+def _label_column(raw: Any, column: str, name: str, count: int) -> Any:
+    """A column as labels 0..count-1; texts are looked up among the classes of `name`."""
+    values = np.asarray(raw[column])
+    if values.dtype.kind in "USO" and all(isinstance(v, (str, bytes)) for v in values.flat):
+        labels = _looked_up(column, values.astype(str), classes.get(name, []))
+    else:
+        labels = _whole(column, values)
+    if labels.size:
+        _check_labels(column, labels, count)
+    return labels
+
+
+def _whole(column: str, values: Any) -> Any:
+    """Numbers as integers; ValueError where one is not whole."""
+    try:
+        whole = values.astype(np.int64)
+        same = bool(np.all(whole == values.astype(np.float64)))
+    except (TypeError, ValueError):
+        same = False
+    if not same:
+        raise ValueError(f"{column} holds values that are not whole numbers")
+    return whole
+
+
+def _looked_up(column: str, texts: Any, known: list[str]) -> Any:
+    """The place of each text among the known classes."""
+    place = {text: label for label, text in enumerate(known)}
+    unknown = sorted({text for text in texts.flat if text not in place})
+    if unknown:
+        raise ValueError(f"{column} holds {unknown[0]!r}, its classes are {', '.join(known)}")
+    return np.array([place[text] for text in texts.flat], dtype=np.int64).reshape(texts.shape)
+
+
+# ---------------------------------------------------------------------------- training
+
+
+def _known(name: str, given: Any, state: Arrays, default: Any, clock: Any) -> int:
+    """A length of the run, from the argument, the state or the file; 0 if no `clock` needs it."""
+    for value in (given, int(state[name]), default):
+        if value:
+            return int(value)
+    if clock is None:
+        return 0
+    raise ValueError(f"this model's schedule reads `{clock}`: give Trainer({name}=…)")
+
+
+def _of_run(state: Arrays, name: str, clock: str) -> int:
+    """A length of the run, which the state must know."""
+    value = int(state[name])
+    if not value:
+        raise ValueError(f"this model reads `{clock}`: set state[{name!r}]")
+    return value
+
+
+def _joined(state: Arrays, names: Any, real: Any) -> Any:
+    """Arrays of the state one after the other in a flat one, and views of it by name."""
+    flat = np.concatenate([np.ravel(state[name]) for name in names]).astype(real)
+    return flat, _views(flat, names, state)
+
+
+def _views(flat: Any, names: Any, like: Arrays) -> Arrays:
+    """Pieces of a flat array, shaped like the arrays of those names."""
+    views, start = {}, 0
+    for name in names:
+        shape = np.shape(like[name])
+        views[name] = flat[start : start + math.prod(shape)].reshape(shape)
+        start += math.prod(shape)
+    return views
+
+
+def _grouped(state: Arrays, weights: Any, slopes: Any, views: Arrays) -> list[tuple[Any, ...]]:
+    """For each optimizer its flat arrays: parameters, gradients, states. The latter join `views`."""
+    groups, start = [], 0
+    for names, moments in zip(GROUPS, MOMENTS):
+        stop = start + sum(math.prod(np.shape(state[name])) for name in names)
+        arrays = [weights[start:stop], slopes[start:stop]]
+        for moment in moments:
+            flat, own = _joined(state, [f"{name}:{moment}" for name in names], weights.dtype)
+            arrays.append(flat)
+            views.update(own)
+        groups.append(tuple(arrays))
+        start = stop
+    return groups
+
+
+def _misfit(name: str, array: Any) -> ValueError:
+    """The error for an array of the wrong shape."""
+    entry = signature["inputs"].get(name) or signature["targets"][name]
+    return ValueError(f"{name} has shape {array.shape}, not {entry['shape']}")
+
+
+def _tiles(arrays: list[Any], scratch: list[Any]) -> list[tuple[Any, ...]]:
+    """Pieces of long arrays that fit the processor's cache, each with scratch of its length."""
+    size = len(arrays[0])
+    return [
+        (*(a[start : start + TILE] for a in arrays), *(s[: size - start] for s in scratch))
+        for start in range(0, size, TILE)
+    ]
+
+
+VALUES = [_array, _dtype, _check_labels]
+FILES = [load, save, _check_state]
+FITTING = [_present, _number_column, _label_column, _whole, _looked_up]
+RUN = [_of_run]
+TRAINING = [_known, _joined, _views, _grouped, _misfit, _tiles]

@@ -1,0 +1,49 @@
+"""The graph and what it is made of: dimensions, types, operators' base, nodes, bodies, text form.
+
+The only room that knows NetworkX. It knows no primitive operator (``graphc.ops``) and no syntax.
+"""
+
+from graphc.ir.builder import Builder, Value
+from graphc.ir.dims import Dim, Size, divide_exactly, product, symbol
+from graphc.ir.graph import Body, Call, Graph, Node, Operand, Origin
+from graphc.ir.inline import flatten, inline_call, inline_calls, join_place, placed
+from graphc.ir.operator import OPERATORS, Operator, Sample, TypeRuleError, WriteContext
+from graphc.ir.textform import parse_graph, print_graph
+from graphc.ir.types import AnyType, Kind, TupleType, Type, broadcast_shapes, is_real
+from graphc.ir.verify import VerificationError, verify
+
+__all__ = [
+    "OPERATORS",
+    "AnyType",
+    "Body",
+    "Builder",
+    "Call",
+    "Dim",
+    "Graph",
+    "Kind",
+    "Node",
+    "Operand",
+    "Operator",
+    "Origin",
+    "Sample",
+    "Size",
+    "TupleType",
+    "Type",
+    "TypeRuleError",
+    "Value",
+    "VerificationError",
+    "WriteContext",
+    "broadcast_shapes",
+    "divide_exactly",
+    "flatten",
+    "inline_call",
+    "inline_calls",
+    "is_real",
+    "join_place",
+    "parse_graph",
+    "placed",
+    "print_graph",
+    "product",
+    "symbol",
+    "verify",
+]

@@ -1,0 +1,274 @@
+"""The graph: typed nodes over a NetworkX ``MultiDiGraph`` keyed by argument slot.
+
+``x * x`` is two edges from ``x``, with keys 0 and 1. The ordered inputs on a node are the truth;
+the edges mirror them so that users of a node are found at once. Ids grow in the order of
+creation and are never reused, so a topological order with ties broken by id is deterministic.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import networkx as nx
+
+from graphc.diagnostics import Span
+from graphc.ir.operator import Operator
+from graphc.ir.types import AnyType, TupleType, Type
+
+__all__ = ["Body", "Call", "Graph", "Node", "Operand", "Origin"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a node comes from.
+
+    ``span`` is where the model says it; ``chain`` the definitions that it was expanded from,
+    outermost first; ``made_by`` the pass that made it (empty: the model); ``adjoint_of`` the name
+    of the value whose gradient it is.
+    """
+
+    span: Span | None = None
+    chain: tuple[str, ...] = ()
+    made_by: str = ""
+    adjoint_of: str = ""
+
+    def inside(self, outer: Origin, name: str) -> Origin:
+        """This origin, seen from a call of definition ``name`` that stands at ``outer``."""
+        return Origin(
+            outer.span or self.span,
+            (*outer.chain, name, *self.chain),
+            self.made_by or outer.made_by,
+            self.adjoint_of or outer.adjoint_of,
+        )
+
+
+@dataclass(slots=True)
+class Node:
+    """One value. ``name`` is what the model calls it, empty where it has no name."""
+
+    id: int
+    op: Operator
+    inputs: tuple[int, ...]
+    type: AnyType
+    origin: Origin
+    name: str = ""
+
+    @property
+    def tensor(self) -> Type:
+        """The type of a node that is not a tuple."""
+        assert isinstance(self.type, Type), f"node {self.id} is a tuple"
+        return self.type
+
+
+class Graph:
+    """Nodes and their order. A pass owns the graph it is given and rewrites it in place."""
+
+    def __init__(self) -> None:
+        self._nx: nx.MultiDiGraph[int] = nx.MultiDiGraph()
+        self._nodes: dict[int, Node] = {}
+        self._next = 0
+
+    # -- reading
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._nodes
+
+    def __getitem__(self, id: int) -> Node:
+        return self._nodes[id]
+
+    def __iter__(self) -> Iterator[Node]:
+        """Nodes in the order of creation (not topological after rewrites)."""
+        return iter(list(self._nodes.values()))
+
+    @property
+    def networkx(self) -> nx.MultiDiGraph[int]:
+        """The graph underneath, for algorithms that only read it."""
+        return self._nx
+
+    @property
+    def next_id(self) -> int:
+        """The id that the next node gets."""
+        return self._next
+
+    def users(self, id: int) -> list[int]:
+        """Ids of the nodes that read ``id``, ascending, each once."""
+        return sorted(self._nx.successors(id))
+
+    def user_count(self, id: int) -> int:
+        """Number of argument slots that read ``id``."""
+        return int(self._nx.out_degree(id))
+
+    def topological(self) -> list[Node]:
+        """Every node after its inputs; ties by id."""
+        waiting = {id: len(set(node.inputs)) for id, node in self._nodes.items()}
+        ready = [id for id, count in waiting.items() if count == 0]
+        heapq.heapify(ready)
+        order: list[Node] = []
+        successors = self._nx.successors
+        while ready:
+            id = heapq.heappop(ready)
+            order.append(self._nodes[id])
+            for user in successors(id):
+                waiting[user] -= 1
+                if waiting[user] == 0:
+                    heapq.heappush(ready, user)
+        if len(order) != len(self._nodes):
+            raise ValueError("the graph has a cycle")
+        return order
+
+    def ancestors(self, roots: Iterable[int]) -> set[int]:
+        """The roots and everything they depend on."""
+        seen: set[int] = set()
+        stack = list(roots)
+        while stack:
+            id = stack.pop()
+            if id not in seen:
+                seen.add(id)
+                stack.extend(self._nodes[id].inputs)
+        return seen
+
+    # -- writing
+
+    def add(
+        self,
+        op: Operator,
+        inputs: tuple[int, ...],
+        type: AnyType,
+        origin: Origin,
+        name: str = "",
+    ) -> int:
+        id = self._next
+        self._next += 1
+        self._nodes[id] = Node(id, op, inputs, type, origin, name)
+        self._nx.add_node(id)
+        for slot, source in enumerate(inputs):
+            self._nx.add_edge(source, id, key=slot)
+        return id
+
+    def set_inputs(self, id: int, inputs: tuple[int, ...]) -> None:
+        node = self._nodes[id]
+        for slot, source in enumerate(node.inputs):
+            self._nx.remove_edge(source, id, key=slot)
+        node.inputs = inputs
+        for slot, source in enumerate(inputs):
+            self._nx.add_edge(source, id, key=slot)
+
+    def set_op(self, id: int, op: Operator) -> None:
+        self._nodes[id].op = op
+
+    def replace_uses(self, old: int, new: int, *, keep: Iterable[int] = ()) -> None:
+        """Let every user of ``old`` read ``new`` instead, except the users in ``keep``."""
+        kept = {new, *keep}
+        for user in self.users(old):
+            if user not in kept:
+                inputs = self._nodes[user].inputs
+                self.set_inputs(user, tuple(new if i == old else i for i in inputs))
+
+    def remove(self, id: int) -> None:
+        """Remove a node that nobody reads."""
+        if self._nx.out_degree(id):
+            raise ValueError(f"node {id} is still read")
+        self._nx.remove_node(id)
+        del self._nodes[id]
+
+    def keep_only(self, ids: set[int]) -> None:
+        """Remove every node that is not in ``ids``, a set closed under inputs."""
+        dead = [id for id in self._nodes if id not in ids]
+        self._nx.remove_nodes_from(dead)
+        for id in dead:
+            del self._nodes[id]
+
+    def copy(self) -> Graph:
+        """An independent graph with the same ids. Operators, types and origins are shared."""
+        other = Graph()
+        other._nx = self._nx.copy()
+        other._nodes = {id: replace(node) for id, node in self._nodes.items()}
+        other._next = self._next
+        return other
+
+    def absorb(
+        self, other: Graph, operands: Mapping[int, int], rename: Any = None
+    ) -> dict[int, int]:
+        """Copy the nodes of ``other`` into this graph.
+
+        ``operands`` maps nodes of ``other`` to nodes here that stand for them. ``rename`` gets each
+        copied node and returns ``(op, origin, name)``; without it all three are kept. Returns where
+        each node went.
+        """
+        where = dict(operands)
+        for node in other.topological():
+            if node.id in where:
+                continue
+            op, origin, name = (
+                rename(node) if rename is not None else (node.op, node.origin, node.name)
+            )
+            inputs = tuple(where[i] for i in node.inputs)
+            where[node.id] = self.add(op, inputs, node.type, origin, name)
+        return where
+
+
+@dataclass(frozen=True)
+class Operand(Operator):
+    """A formal operand of a body: the caller supplies its value."""
+
+    name = "operand"
+    arity = 0
+    index: int
+    label: str
+
+    def infer(self, *types: Type) -> AnyType:
+        raise TypeError("an operand's type is given, not inferred")
+
+    def formula(self, *args: str) -> str:
+        return self.label
+
+
+@dataclass(eq=False)
+class Body:
+    """The expansion of a definition for given attributes and operand types.
+
+    ``operands`` are Operand nodes in the order of the call's inputs, ``results`` the nodes that it
+    returns. Bodies are shared between calls and never changed after they are made: a pass makes
+    new ones. ``title`` is how a person calls it: ``dense{64}``.
+
+    ``derivative`` is the node of the local derivative where the definition states one: it
+    may read the operands and ``own``, the Operand that stands for the definition's value.
+    """
+
+    title: str
+    definition: str
+    graph: Graph
+    operands: tuple[int, ...]
+    results: tuple[int, ...]
+    derivative: Body | None = None
+    prelude: bool = True
+
+    @property
+    def type(self) -> AnyType:
+        types = tuple(self.graph[id].tensor for id in self.results)
+        return types[0] if len(types) == 1 else TupleType(types)
+
+
+@dataclass(frozen=True, eq=True)
+class Call(Operator):
+    """A use of a definition: one node that knows its expansion.
+
+    ``place`` is where in the model it stands (``block[1].h.dropout1``); the draws inside are keyed
+    by it. Two calls are equal when body and place are; a body without draws has no place.
+    """
+
+    name = "call"
+    body: Body
+    place: str = ""
+
+    def infer(self, *types: Type) -> AnyType:
+        return self.body.type
+
+    def formula(self, *args: str) -> str:
+        return f"{self.body.title}({', '.join(args)})"

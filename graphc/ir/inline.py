@@ -1,0 +1,122 @@
+"""Inlining: calls replaced by their expansions, in a graph or in a body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+
+from graphc.ir.graph import Body, Call, Graph, Node, Operand, Origin
+from graphc.ir.operator import Operator
+
+__all__ = ["flatten", "inline_call", "inline_calls", "join_place", "placed"]
+
+
+def join_place(outer: str, inner: str) -> str:
+    """The place of something at ``inner`` within a definition used at ``outer``."""
+    return f"{outer}.{inner}" if outer and inner else outer or inner
+
+
+def relocate(op: Operator, place: str) -> Operator:
+    """The operator with its place, if it has one, seen from outside a call at ``place``."""
+    if place and any(f.name == "place" for f in fields(op)):  # type: ignore[arg-type]
+        own: str = op.place  # type: ignore[attr-defined]
+        if own:
+            return replace(op, place=join_place(place, own))  # type: ignore[type-var]
+    return op
+
+
+def inline_call(graph: Graph, node: Node) -> list[int]:
+    """Copy the expansion of the call ``node`` into ``graph``; returns the ids of its results."""
+    assert isinstance(node.op, Call)
+    body, place, outer = node.op.body, node.op.place, node.origin
+
+    def rename(inner: Node) -> tuple[Operator, Origin, str]:
+        origin = inner.origin.inside(outer, body.definition)
+        return relocate(inner.op, place), origin, inner.name
+
+    where = graph.absorb(
+        body.graph, dict(zip(body.operands, node.inputs, strict=True)), rename
+    )
+    return [where[id] for id in body.results]
+
+
+def inline_calls(
+    graph: Graph, roots: dict[tuple[str, str], int], *, when: Callable[[Call], bool] | None = None
+) -> dict[tuple[str, str], int]:
+    """Replace every call (for which ``when`` holds) by its expansion, innermost included.
+
+    Returns the roots, moved where a root was a call.
+    """
+    roots = dict(roots)
+    pending = [node.id for node in graph.topological() if isinstance(node.op, Call)]
+    while pending:
+        id = pending.pop()
+        if id not in graph:
+            continue
+        node = graph[id]
+        if not isinstance(node.op, Call) or (when is not None and not when(node.op)):
+            continue
+        before = graph.next_id
+        results = inline_call(graph, node)
+        _redirect(graph, roots, node, results)
+        pending.extend(
+            i for i in range(before, graph.next_id) if isinstance(graph[i].op, Call)
+        )
+    return roots
+
+
+def _redirect(
+    graph: Graph, roots: dict[tuple[str, str], int], node: Node, results: list[int]
+) -> None:
+    if len(results) == 1:
+        graph.replace_uses(node.id, results[0])
+        moved = {node.id: results[0]}
+    else:
+        moved = {}
+        for user in graph.users(node.id):
+            index = graph[user].op.index  # type: ignore[attr-defined]
+            graph.replace_uses(user, results[index])
+            moved[user] = results[index]
+    for old, new in moved.items():
+        if graph[old].name and not graph[new].name and graph[new].inputs:
+            graph[new].name = graph[old].name
+    if moved:
+        _move_roots(roots, moved)
+    for user in graph.users(node.id):
+        graph.remove(user)
+    graph.remove(node.id)
+
+
+def _move_roots(roots: dict[tuple[str, str], int], moved: dict[int, int]) -> None:
+    for key, id in roots.items():
+        if id in moved:
+            roots[key] = moved[id]
+
+
+def flatten(body: Body) -> Body:
+    """The body without calls inside."""
+    graph = body.graph.copy()
+    roots = {("result", str(i)): id for i, id in enumerate(body.results)}
+    moved = inline_calls(graph, roots)
+    return replace_body(body, graph, tuple(moved.values()))
+
+
+def replace_body(body: Body, graph: Graph, results: tuple[int, ...]) -> Body:
+    return Body(
+        title=body.title,
+        definition=body.definition,
+        graph=graph,
+        operands=body.operands,
+        results=results,
+        derivative=body.derivative,
+        prelude=body.prelude,
+    )
+
+
+def placed(body: Body, place: str) -> Body:
+    """The flattened body with its draws keyed as if it stood at ``place``."""
+    flat = flatten(body)
+    for node in flat.graph:
+        if not isinstance(node.op, Operand):
+            flat.graph.set_op(node.id, relocate(node.op, place))
+    return flat

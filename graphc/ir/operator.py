@@ -1,0 +1,156 @@
+"""The base class of operators and their registry.
+
+One class holds everything that is true of one primitive: its type rule, its derivative as
+graph-building code, how NumPy writes it, its formula, its cost and the samples that drive the
+registry's tests. The primitives themselves live in ``graphc.ops``, a room above this one; they
+enter ``OPERATORS`` by being defined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from graphc.ir.dims import Size
+from graphc.ir.types import AnyType, Type
+
+if TYPE_CHECKING:
+    from graphc.ir.builder import Value
+
+__all__ = ["OPERATORS", "Operator", "Sample", "TypeRuleError", "WriteContext"]
+
+
+class TypeRuleError(Exception):
+    """Operands do not fit an operator.
+
+    ``code`` is the diagnostic's; ``blame`` names the operands (by position) whose types disagree;
+    ``help`` says what to do.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, blame: Sequence[int] = (), help: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.blame = tuple(blame)
+        self.help = help
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Arguments for the registry's tests: an operator, operand types, and the range to draw from.
+
+    ``low`` and ``high`` bound the elements, so that ``log`` is given positive numbers.
+    """
+
+    operator: Operator
+    types: tuple[Type, ...]
+    low: float = -2.0
+    high: float = 2.0
+
+
+@dataclass
+class WriteContext:
+    """What an operator may ask of the printer of NumPy source."""
+
+    types: tuple[Type, ...] = ()
+    """Types of the operands."""
+    result: Type = field(default_factory=lambda: Type("real"))
+    dims: Mapping[str, str] = field(default_factory=dict)
+    """Expression of each symbolic dimension."""
+    real: str = "REAL"
+    """Expression of the model's floating-point type."""
+    seed: str = "seed"
+    step: str = "step"
+
+    def shape(self, shape: tuple[Size, ...]) -> str:
+        """A shape as source: ``(n, 64)``."""
+        parts = [self.size(size) for size in shape]
+        return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
+
+    def once(self, text: str) -> str:
+        """An expression that never changes. A printer of repeated steps computes it once, outside."""
+        return text
+
+    def size(self, size: Size) -> str:
+        if isinstance(size, int):
+            return str(size)
+        terms = []
+        for symbols, factor in size.terms:
+            names = [self.dims.get(name, name) for name in symbols]
+            terms.append(" * ".join(([str(factor)] if factor != 1 or not names else []) + names))
+        return " + ".join(terms)
+
+
+OPERATORS: dict[str, type[Operator]] = {}
+
+
+class Operator:
+    """A primitive. Subclasses are frozen dataclasses whose fields are the attributes."""
+
+    name: ClassVar[str] = ""
+    arity: ClassVar[int] = 1
+    commutative: ClassVar[bool] = False
+    elementwise: ClassVar[bool] = False
+    """The result has the broadcast shape of the operands and each element depends on theirs."""
+    view: ClassVar[bool] = False
+    """NumPy gives the result as a view of the first operand: no buffer, no work."""
+    pure: ClassVar[bool] = True
+    flops: ClassVar[int] = 1
+    """Floating-point operations an element of the result."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.__dict__.get("name"):
+            OPERATORS[cls.name] = cls
+
+    # -- typing
+
+    def infer(self, *types: Type) -> AnyType:
+        """Type of the result; raises :class:`TypeRuleError`."""
+        raise NotImplementedError
+
+    # -- derivative
+
+    def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value | None:
+        """Contribution of upstream gradient ``d`` (shaped like ``y``) to operand ``i``.
+
+        None where the result does not depend differentiably on the operand.
+        """
+        raise NotImplementedError(f"{self.name} has no derivative rule")
+
+    # -- NumPy
+
+    def numpy(self, w: WriteContext, *args: str) -> str:
+        """An expression of the result."""
+        raise NotImplementedError
+
+    def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
+        """A statement that writes the result to the array ``out``.
+
+        ``out`` may be the array of an operand where :meth:`may_overwrite` says so.
+        """
+        return f"np.copyto({out}, {self.numpy(w, *args)})"
+
+    def may_overwrite(self, i: int) -> bool:
+        """Whether ``numpy_into`` is right when ``out`` is the array of operand ``i``."""
+        return False
+
+    # -- explanation
+
+    def formula(self, *args: str) -> str:
+        """The result as a formula in Unicode. Operands come as atoms."""
+        return f"{self.name}({', '.join(args)})"
+
+    def cost(self, types: tuple[Type, ...], result: Type) -> Size:
+        """Floating-point operations."""
+        return result.size * self.flops
+
+    # -- tests
+
+    @classmethod
+    def samples(cls) -> list[Sample]:
+        """Arguments that the registry's tests try."""
+        return []

@@ -1,0 +1,80 @@
+"""The verifier: what must hold of every graph, checked after every pass.
+
+It finds errors of the compiler, not of the user: what it raises is a bug report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from graphc.ir.graph import Body, Call, Graph, Node, Operand
+from graphc.ir.operator import TypeRuleError
+from graphc.ir.types import AnyType, Type
+
+__all__ = ["VerificationError", "verify"]
+
+
+class VerificationError(Exception):
+    """A graph is malformed: a bug in the pass that ran last."""
+
+
+def verify(graph: Graph, roots: Iterable[int] = (), checked: set[int] | None = None) -> None:
+    """Inputs exist, edges mirror inputs, types are what the type rules give, no cycle.
+
+    Bodies of calls are verified too, each once; ``checked`` remembers which by id.
+    """
+    checked = set() if checked is None else checked
+    for root in roots:
+        if root not in graph:
+            raise VerificationError(f"root {root} is not in the graph")
+    networkx = graph.networkx
+    for node in graph:
+        for slot, source in enumerate(node.inputs):
+            if source not in graph:
+                raise VerificationError(f"node {node.id} reads {source}, which does not exist")
+            if not networkx.has_edge(source, node.id, key=slot):
+                raise VerificationError(f"edge {source} -> {node.id} at slot {slot} is missing")
+        if networkx.in_degree(node.id) != len(node.inputs):
+            raise VerificationError(f"node {node.id} has edges that are not inputs")
+        _verify_type(graph, node)
+        if isinstance(node.op, Call):
+            _verify_call(graph, node, node.op.body, checked)
+    try:
+        graph.topological()
+    except ValueError as error:
+        raise VerificationError(str(error)) from None
+
+
+def _verify_type(graph: Graph, node: Node) -> None:
+    if isinstance(node.op, Call | Operand) or node.op.arity == 0:
+        return
+    types: list[AnyType] = [graph[i].type for i in node.inputs]
+    try:
+        expected = node.op.infer(*types)  # type: ignore[arg-type]
+    except TypeRuleError as error:
+        raise VerificationError(f"node {node.id} ({node.op}): {error.message}") from None
+    if expected != node.type:
+        raise VerificationError(
+            f"node {node.id} ({node.op}) is {node.type} but its type rule gives {expected}"
+        )
+
+
+def _verify_call(graph: Graph, node: Node, body: Body, checked: set[int]) -> None:
+    if len(body.operands) != len(node.inputs):
+        raise VerificationError(
+            f"node {node.id} gives {len(node.inputs)} operands to {body.title}, "
+            f"which takes {len(body.operands)}"
+        )
+    for slot, (source, operand) in enumerate(zip(node.inputs, body.operands, strict=True)):
+        given, taken = graph[source].type, body.graph[operand].type
+        if isinstance(given, Type) and isinstance(taken, Type) and given != taken:
+            raise VerificationError(
+                f"node {node.id}: operand {slot} of {body.title} is {taken}, given {given}"
+            )
+    if node.type != body.type:
+        raise VerificationError(f"node {node.id} is {node.type}, {body.title} gives {body.type}")
+    if id(body) not in checked:
+        checked.add(id(body))
+        verify(body.graph, body.results, checked)
+        if body.derivative is not None:
+            verify(body.derivative.graph, body.derivative.results, checked)

@@ -1,0 +1,11 @@
+"""Syntax tree to program: names, attributes, types, shapes, and every error a user can make.
+
+:func:`elaborate` takes a text and gives a :class:`Program` (a graph with its roots and the
+:class:`ModelSpec`), or raises CompileError with everything that is wrong. It transforms nothing:
+projections, penalties, gradients are the passes' work.
+"""
+
+from graphc.model.elaborate import Settings, elaborate
+from graphc.model.program import ModelSpec, Program, Programs
+
+__all__ = ["ModelSpec", "Program", "Programs", "Settings", "elaborate"]

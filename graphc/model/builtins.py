@@ -1,0 +1,476 @@
+"""The primitives under the names that the language gives them.
+
+A row of ``BUILTINS`` says how many tensors a primitive takes and which attributes, and how a use
+becomes graph. Element-wise primitives of constants are computed here and now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from graphc.diagnostics import Span
+from graphc.ir import OPERATORS, Dim, Size, Type, Value, divide_exactly, product
+from graphc.model import calls, expressions
+from graphc.model.meanings import (
+    ALL,
+    POISON,
+    Const,
+    DefinitionUse,
+    Meaning,
+    Poison,
+    ProjectionConst,
+    RunTime,
+    Tensor,
+)
+from graphc.ops.evaluate import compute
+
+if TYPE_CHECKING:
+    from graphc.model.frame import Frame
+
+__all__ = ["BUILTINS", "Builtin", "call"]
+
+REQUIRED = object()
+
+
+@dataclass(frozen=True)
+class Builtin:
+    """A primitive of the language. ``least`` and ``most`` bound the number of tensors."""
+
+    name: str
+    doc: str
+    make: Callable[[_Use], Meaning]
+    least: int
+    most: int
+    attributes: tuple[tuple[str, Any], ...] = ()
+    operator: str = ""
+    """Set for element-wise ones: the operator that they are."""
+
+
+@dataclass
+class _Use:
+    """One use of a primitive: where, with which attributes, on which values."""
+
+    builtin: Builtin
+    frame: Frame
+    span: Span
+    whole: Span
+    attributes: dict[str, Meaning]
+    values: list[Value]
+    spans: list[Span]
+
+    def emit(self, name: str, values: list[Value] | None = None, **attributes: Any) -> Meaning:
+        chosen = self.values if values is None else values
+        pairs = list(zip(self.values, self.spans, strict=True))
+        return expressions.emit(
+            self.frame, name, chosen, self.span, pairs, at=self.whole, **attributes
+        )
+
+    def error(self, code: str, title: str, help: str = "") -> Meaning:  # noqa: A002
+        self.frame.error(code, title, self.span, help=help)
+        return POISON
+
+    def constant(self, name: str) -> Any:
+        """The attribute's constant value, POISON after an error."""
+        meaning = self.attributes[name]
+        if isinstance(meaning, Const):
+            return meaning.value
+        if isinstance(meaning, RunTime):
+            self.error("E308", f"`{name}` of `{self.builtin.name}` cannot be a run-time scalar")
+        elif isinstance(meaning, ProjectionConst):
+            self.error("E309", f"`{name}` of `{self.builtin.name}` cannot depend on `training`")
+        elif not isinstance(meaning, Poison):
+            self.error("E303", f"`{name}` of `{self.builtin.name}` is a constant")
+        return POISON
+
+    def flag(self, name: str) -> bool | None:
+        value = self.constant(name)
+        if isinstance(value, bool):
+            return value
+        if value is not POISON:
+            self.error("E303", f"`{name}` of `{self.builtin.name}` is true or false")
+        return None
+
+    def axes(self, name: str = "axis") -> tuple[int, ...] | None:
+        """Axes counted from the front; ``all`` means every axis."""
+        value = self.constant(name)
+        rank = len(self.values[0].shape)
+        if value is ALL:
+            return tuple(range(rank))
+        listed = value if isinstance(value, tuple) else (value,)
+        result = []
+        for axis in listed:
+            if value is POISON or not isinstance(axis, int) or isinstance(axis, bool):
+                if value is not POISON:
+                    self.error("E303", f"`{name}` of `{self.builtin.name}` is an integer or a list")
+                return None
+            if not -rank <= axis < rank:
+                self.error("E205", f"axis {axis} is out of range for {self.values[0].type}")
+                return None
+            result.append(axis % rank)
+        if len(set(result)) < len(result):
+            self.error("E205", f"an axis is named twice: {list(listed)}")
+            return None
+        return tuple(sorted(result))
+
+    def axis(self, extra: int = 0) -> int | None:
+        """One axis; ``extra`` more positions where the result has a new one."""
+        value = self.constant("axis")
+        rank = len(self.values[0].shape) + extra
+        if value is POISON:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool):
+            self.error("E303", f"`axis` of `{self.builtin.name}` is an integer")
+            return None
+        if not -rank <= value < rank:
+            self.error("E205", f"axis {value} is out of range for {self.values[0].type}")
+            return None
+        return value % rank
+
+    def shape(self, name: str) -> tuple[Size, ...] | None:
+        """A shape from a list of dimensions, one of which may be -1."""
+        value = self.constant(name)
+        listed = value if isinstance(value, tuple) else (value,)
+        for size in listed:
+            if value is POISON or not isinstance(size, int | Dim) or isinstance(size, bool):
+                if value is not POISON:
+                    self.error("E303", f"`{name}` of `{self.builtin.name}` is a list of dimensions")
+                return None
+        return self._solve(listed) if -1 in listed else tuple(listed)
+
+    def _solve(self, listed: tuple[Size, ...]) -> tuple[Size, ...] | None:
+        known = product(size for size in listed if size != -1)
+        rest = divide_exactly(self.values[0].type.size, known) if known != 0 else None
+        if listed.count(-1) > 1 or rest is None:
+            text = ", ".join(map(str, listed))
+            self.error("E208", f"{self.values[0].type} cannot take the shape [{text}]")
+            return None
+        return tuple(rest if size == -1 else size for size in listed)
+
+
+def call(
+    frame: Frame,
+    use: DefinitionUse,
+    span: Span,
+    arguments: list[tuple[Meaning, Span]],
+    whole: Span,
+) -> Meaning:
+    """Apply a primitive to its arguments."""
+    builtin = _select(use.name, len(arguments), use)
+    attributes = _bind(frame, use, builtin, span)
+    if attributes is None:
+        return POISON
+    if not builtin.least <= len(arguments) <= builtin.most:
+        frame.error("E324", f"`{use.name}` takes {_count(builtin)}, not {len(arguments)}", span)
+        return POISON
+    if builtin.operator:
+        folded = _fold(frame, builtin, arguments, span)
+        if folded is not None:
+            return folded
+    values = [expressions.as_tensor(frame, meaning, at) for meaning, at in arguments]
+    if any(value is None for value in values):
+        return POISON
+    present = [value for value in values if value is not None]
+    spans = [at for _, at in arguments]
+    return builtin.make(_Use(builtin, frame, span, whole, attributes, present, spans))
+
+
+def _select(name: str, count: int, use: DefinitionUse) -> Builtin:
+    """``max(x, y)`` compares elements, ``max{axis}(x)`` reduces."""
+    if name in ("max", "min") and count >= 2 and not use.attributes and not use.positional:
+        return PAIRWISE[name]
+    return BUILTINS[name]
+
+
+def _count(builtin: Builtin) -> str:
+    if builtin.least == builtin.most:
+        return f"{builtin.least} tensor{'s' * (builtin.least != 1)}"
+    if builtin.most > 100:
+        return f"at least {builtin.least} tensors"
+    return f"{builtin.least} to {builtin.most} tensors"
+
+
+def _bind(
+    frame: Frame, use: DefinitionUse, builtin: Builtin, span: Span
+) -> dict[str, Meaning] | None:
+    names = [name for name, _ in builtin.attributes]
+    given = calls.match_attributes(frame, use, names, span)
+    if given is None:
+        return None
+    for name, default in builtin.attributes:
+        if name in given:
+            continue
+        if default is REQUIRED:
+            frame.error("E325", f"`{use.name}` needs the attribute `{name}`", span)
+            return None
+        given[name] = Const(default)
+    return given
+
+
+def _fold(
+    frame: Frame, builtin: Builtin, arguments: list[tuple[Meaning, Span]], span: Span
+) -> Meaning | None:
+    """An element-wise primitive of numbers is a number; None where an argument is no number."""
+    numbers = [m.value for m, _ in arguments if isinstance(m, Const)]
+    if len(numbers) < len(arguments) or not all(isinstance(v, int | float) for v in numbers):
+        return None
+    if builtin.operator in ("where", "stop_gradient"):
+        return None
+    operator = OPERATORS[builtin.operator]()
+    types = tuple(Type("real") for _ in numbers)
+    value = float(compute(operator, types, Type("real"), [float(v) for v in numbers]))
+    if value != value:
+        frame.error("E211", f"`{builtin.name}` of {numbers[0]} is not a number", span)
+        return POISON
+    return Const(value)
+
+
+# ------------------------------------------------------------------------ how they build
+
+
+def _elementwise(use: _Use) -> Meaning:
+    return use.emit(use.builtin.operator)
+
+
+def _extremum_of_pair(use: _Use) -> Meaning:
+    result: Meaning = Tensor(use.values[0])
+    for value in use.values[1:]:
+        if not isinstance(result, Tensor):
+            return POISON
+        result = expressions.emit(
+            use.frame,
+            use.builtin.operator,
+            [result.value, value],
+            use.span,
+            list(zip(use.values, use.spans, strict=True)),
+            at=use.whole,
+        )
+    return result
+
+
+def _reduce(use: _Use) -> Meaning:
+    axes, keep = use.axes(), use.flag("keep")
+    if axes is None or keep is None:
+        return POISON
+    if not axes:
+        return Tensor(use.values[0])
+    return use.emit(use.builtin.name, axis=axes, keep=keep)
+
+
+def _argmax(use: _Use) -> Meaning:
+    axis = use.axis()
+    return POISON if axis is None else use.emit("argmax", axis=axis)
+
+
+def _dim(use: _Use) -> Meaning:
+    axis = use.axis()
+    return POISON if axis is None else Const(use.values[0].shape[axis])
+
+
+def _count_elements(use: _Use) -> Meaning:
+    axes = use.axes()
+    if axes is None:
+        return POISON
+    return Const(product(use.values[0].shape[axis] for axis in axes))
+
+
+def _rank(use: _Use) -> Meaning:
+    return Const(len(use.values[0].shape))
+
+
+def _reshape(use: _Use) -> Meaning:
+    shape = use.shape("shape")
+    return POISON if shape is None else use.emit("reshape", shape=shape)
+
+
+def _broadcast(use: _Use) -> Meaning:
+    shape = use.shape("shape")
+    return POISON if shape is None else use.emit("broadcast", shape=shape)
+
+
+def _transpose(use: _Use) -> Meaning:
+    rank = len(use.values[0].shape)
+    value = use.constant("axes")
+    if value is POISON:
+        return POISON
+    if value is ALL:
+        return use.emit("transpose", axes=tuple(reversed(range(rank))))
+    listed = value if isinstance(value, tuple) else (value,)
+    whole = all(isinstance(a, int) and -rank <= a < rank for a in listed)
+    if not whole or sorted(a % rank for a in listed) != list(range(rank)):
+        text = ", ".join(map(str, listed))
+        return use.error("E205", f"axes [{text}] do not permute those of {use.values[0].type}")
+    return use.emit("transpose", axes=tuple(a % rank for a in listed))
+
+
+def _squeeze(use: _Use) -> Meaning:
+    axes = use.axes()
+    if axes is None:
+        return POISON
+    shape = use.values[0].shape
+    for axis in axes:
+        if shape[axis] != 1:
+            return use.error("E208", f"axis {axis} of {use.values[0].type} is not 1")
+    return use.emit("reshape", shape=tuple(s for i, s in enumerate(shape) if i not in axes))
+
+
+def _expand(use: _Use) -> Meaning:
+    axis = use.axis(extra=1)
+    if axis is None:
+        return POISON
+    shape = use.values[0].shape
+    return use.emit("reshape", shape=(*shape[:axis], 1, *shape[axis:]))
+
+
+def _concat(use: _Use) -> Meaning:
+    axis = use.axis()
+    if axis is None:
+        return POISON
+    result = use.values[0]
+    for value in use.values[1:]:
+        joined = use.emit("concat", expressions.unify("add", [result, value]), axis=axis)
+        if not isinstance(joined, Tensor):
+            return POISON
+        result = joined.value
+    return Tensor(result)
+
+
+def _fitted(use: _Use) -> Meaning:
+    """A constant of the data, named by the statement that it stands in."""
+    if not use.frame.in_data:
+        return use.error("E329", "`fitted` belongs in the data section")
+    default = use.constant("default")
+    if not isinstance(default, int | float):
+        return use.error("E303", "`default` of `fitted` is a number")
+    type = use.values[0].type
+    if type.kind != "real" or any(isinstance(size, Dim) for size in type.shape):
+        return use.error(
+            "E329",
+            f"a constant of the data is real with known dimensions, not {type}",
+            help="reduce over the batch first: fitted(mean{axis = 0}(x))",
+        )
+    place = use.frame.path() or use.frame.number("fitted")
+    return use.emit("fitted", place=place, default=float(default))
+
+
+def _draw_shape(use: _Use) -> tuple[Size, ...] | None:
+    if use.values:
+        return use.values[0].shape
+    if use.frame.ambient is not None:
+        return use.frame.ambient.shape
+    use.error(
+        "E330",
+        f"`{use.builtin.name}` needs a tensor to take its shape from",
+        help=f"write {use.builtin.name}{{…}}(x); only an initialiser knows its shape",
+    )
+    return None
+
+
+def _scalar(use: _Use, name: str) -> Value | None:
+    value = expressions.as_tensor(use.frame, use.attributes[name], use.span)
+    if value is not None and value.shape != ():
+        use.error("E303", f"`{name}` of `{use.builtin.name}` is a number")
+        return None
+    return expressions.to_real(value) if value is not None and value.type.kind == "int" else value
+
+
+def _draw(use: _Use, operator: str) -> Value | None:
+    shape = _draw_shape(use)
+    if shape is None:
+        return None
+    place = use.frame.number(use.builtin.name)
+    with use.frame.at(use.whole):
+        op = OPERATORS[operator](shape, place)  # type: ignore[call-arg]
+        return use.frame.builder.place(op, (), Type("real", shape))
+
+
+def _uniform(use: _Use) -> Meaning:
+    low, high = _scalar(use, "low"), _scalar(use, "high")
+    draw = _draw(use, "draw_uniform")
+    if low is None or high is None or draw is None:
+        return POISON
+    with use.frame.at(use.whole):
+        return Tensor(low + draw * (high - low))
+
+
+def _normal(use: _Use) -> Meaning:
+    mean, std = _scalar(use, "mean"), _scalar(use, "std")
+    draw = _draw(use, "draw_normal")
+    if mean is None or std is None or draw is None:
+        return POISON
+    with use.frame.at(use.whole):
+        return Tensor(mean + draw * std)
+
+
+def _bernoulli(use: _Use) -> Meaning:
+    p = _scalar(use, "p")
+    shape = _draw_shape(use)
+    if p is None or shape is None:
+        return POISON
+    known = calls.known_number(p)
+    if known is not None and not 0 <= known <= 1:
+        return use.error("E331", f"the probability of `bernoulli` is {known}, not within 0 to 1")
+    place = use.frame.number("bernoulli")
+    return use.emit("draw_bernoulli", [p], shape=shape, place=place)
+
+
+def _zeros_like(use: _Use) -> Meaning:
+    shape = _draw_shape(use)
+    value = _scalar(use, "value")
+    if shape is None or value is None:
+        return POISON
+    return use.emit("broadcast", [value], shape=shape)
+
+
+def _function(name: str, doc: str, operator: str = "", count: int = 1) -> Builtin:
+    return Builtin(name, doc, _elementwise, count, count, (), operator or name)
+
+
+_AXIS = ("axis", -1)
+_AXES = ("axis", ALL)
+_KEEP = ("keep", False)
+
+BUILTINS: dict[str, Builtin] = {
+    item.name: item
+    for item in (
+        _function("exp", "exponential function"),
+        _function("expm1", "exp(x) - 1, accurate near 0"),
+        _function("log", "natural logarithm"),
+        _function("log1p", "log(1 + x), accurate near 0"),
+        _function("sqrt", "square root"),
+        _function("sin", "sine"),
+        _function("cos", "cosine"),
+        _function("tanh", "hyperbolic tangent"),
+        _function("abs", "absolute value"),
+        _function("sign", "-1, 0 or 1"),
+        _function("floor", "largest integer not above x"),
+        _function("stop_gradient", "the value; no gradient flows through it"),
+        _function("where", "where(c, a, b): a where c holds, else b", count=3),
+        Builtin("sum", "sum over axes", _reduce, 1, 1, (_AXES, _KEEP)),
+        Builtin("max", "largest element over axes", _reduce, 1, 1, (_AXES, _KEEP)),
+        Builtin("min", "smallest element over axes", _reduce, 1, 1, (_AXES, _KEEP)),
+        Builtin("argmax", "index of the largest element along an axis", _argmax, 1, 1, (_AXIS,)),
+        Builtin("dim", "length of an axis, as an attribute", _dim, 1, 1, (_AXIS,)),
+        Builtin("count", "number of elements along axes", _count_elements, 1, 1, (_AXES,)),
+        Builtin("rank", "number of axes", _rank, 1, 1),
+        Builtin("reshape", "another shape", _reshape, 1, 1, (("shape", REQUIRED),)),
+        Builtin("broadcast", "repeated to a shape", _broadcast, 1, 1, (("shape", REQUIRED),)),
+        Builtin("transpose", "axes in another order", _transpose, 1, 1, (("axes", ALL),)),
+        Builtin("squeeze", "axes of length 1 dropped", _squeeze, 1, 1, (("axis", REQUIRED),)),
+        Builtin("expand", "a new axis of length 1", _expand, 1, 1, (("axis", REQUIRED),)),
+        Builtin("concat", "tensors joined along an axis", _concat, 1, 1000, (_AXIS,)),
+        Builtin("pick", "pick(x, y): the element at each label", lambda u: u.emit("pick"), 2, 2),
+        Builtin("one_hot", "a label as a row with a one", lambda u: u.emit("one_hot"), 1, 1),
+        Builtin("uniform", "uniform draws", _uniform, 0, 1, (("low", 0.0), ("high", 1.0))),
+        Builtin("normal", "normal draws", _normal, 0, 1, (("mean", 0.0), ("std", 1.0))),
+        Builtin("bernoulli", "true with probability p", _bernoulli, 0, 1, (("p", REQUIRED),)),
+        Builtin("fill", "one number everywhere", _zeros_like, 0, 1, (("value", REQUIRED),)),
+        Builtin("fitted", "a constant of the training data", _fitted, 1, 1, (("default", 0.0),)),
+    )
+}
+
+PAIRWISE: dict[str, Builtin] = {
+    "max": Builtin("max", "larger element", _extremum_of_pair, 2, 1000, (), "maximum"),
+    "min": Builtin("min", "smaller element", _extremum_of_pair, 2, 1000, (), "minimum"),
+}

@@ -1,0 +1,284 @@
+"""The context that expressions are elaborated in.
+
+A :class:`Context` lives for one compilation: diagnostics, definitions, memory of expansions. A
+:class:`Frame` lives for one graph: the model's own, or the body of one use of a definition.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from graphc.diagnostics import Diagnostics, Label, Span
+from graphc.ir import Body, Builder, Call, Operand, Origin, Type, TypeRuleError, Value
+from graphc.model.meanings import Definition, Meaning, RepeatRounds, Scope
+
+__all__ = ["Context", "Expansion", "Frame", "Home", "Lifted", "nearest"]
+
+FrameKind = Literal["model", "def", "layer", "optimizer", "init", "data"]
+
+MAX_NODES = 2_000_000
+MAX_ROUNDS = 100_000
+
+
+@dataclass(eq=False)
+class Home:
+    """A file's view: its own definitions, those it uses, its hypers."""
+
+    definitions: dict[str, Definition] = field(default_factory=dict)
+    scope: Scope = field(default_factory=Scope)
+    """Hypers and other file-level attributes that its definitions may read."""
+    outer: Home | None = None
+    """The prelude, for a user's file."""
+    used: set[str] = field(default_factory=set)
+
+    def find(self, name: str) -> Definition | None:
+        if name in self.definitions:
+            self.used.add(name)
+            return self.definitions[name]
+        return self.outer.find(name) if self.outer else None
+
+    def known(self) -> list[str]:
+        return [*self.definitions, *(self.outer.known() if self.outer else [])]
+
+
+@dataclass(frozen=True, eq=False)
+class Lifted:
+    """A parameter or state that a layer declares, as seen from its body.
+
+    ``name`` is relative to the use of the layer; ``init`` makes the initial value.
+    """
+
+    kind: Literal["param", "state"]
+    name: str
+    type: Type
+    init: Body
+    random: bool
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Expansion:
+    """The body of a definition for given attributes and operand types, with what it declares.
+
+    The body's operands are the tensors, then the lifted ones in order; its results are the
+    ``returns`` values, then the next values of the states named in ``updates``.
+    """
+
+    body: Body
+    lifted: tuple[Lifted, ...]
+    returns: int
+    updates: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class Context:
+    """What all frames of a compilation share."""
+
+    diagnostics: Diagnostics
+    prelude: Home
+    columns: dict[str, Any] | None = None
+    expansions: dict[Any, Expansion] = field(default_factory=dict)
+    symbols: set[str] = field(default_factory=set)
+    rounds: int = 0
+    nodes: int = 0
+    """Nodes made so far, in all graphs."""
+
+
+@dataclass(eq=False)
+class Declared:
+    """A parameter or state of a frame: the value that reads it."""
+
+    lifted: Lifted
+    value: Value
+
+
+@dataclass(eq=False)
+class Frame:
+    """One graph under construction and the names that its statements get."""
+
+    context: Context
+    home: Home
+    builder: Builder
+    kind: FrameKind
+    prefix: tuple[str, ...] = ()
+    counters: dict[tuple[tuple[str, ...], str], int] = field(default_factory=dict)
+    declared: dict[str, Declared] = field(default_factory=dict)
+    updates: dict[str, tuple[Value, Span]] = field(default_factory=dict)
+    """Next values of states, by the state's name."""
+    bindings: dict[str, list[int]] = field(default_factory=dict)
+    """Nodes that each name was bound to, for selectors: `after h` means every binding of h."""
+    replay: bool = False
+    """Whether declarations must repeat those made before (the second branch of a training `if`)."""
+    training: bool | None = None
+    """True or False inside a branch of a training `if`, else None."""
+    callers: tuple[tuple[str, Span | None], ...] = ()
+    """Definitions being expanded, outermost first, with where each was used."""
+    active: frozenset[tuple[str, int]] = frozenset()
+    """Definitions being expanded, by name and identity: using one of them again is recursion."""
+    repeats: dict[str, RepeatRounds] = field(default_factory=dict)
+    rebinds: list[set[str]] = field(default_factory=list)
+    """For each enclosing repeat, the names that its body binds."""
+    ambient: Type | None = None
+    """In an initialiser, the type that it makes."""
+    fans: tuple[int, int] | None = None
+    make_leaf: Callable[[Lifted], Value] | None = None
+    """How a declaration becomes a value; None where none is allowed."""
+    clocks: bool = False
+    """Whether run-time scalars may be read (in `minimize` and in optimizers)."""
+    in_data: bool = False
+    """Whether this is the data section, or a definition used there: `fitted` is known."""
+    column: Callable[[str, Span], Meaning | None] | None = None
+    """How an unknown name of the data section becomes a column."""
+
+    @property
+    def diagnostics(self) -> Diagnostics:
+        return self.context.diagnostics
+
+    # -- names by the text
+
+    def path(self, *parts: str) -> str:
+        return ".".join((*self.prefix, *parts))
+
+    def number(self, name: str) -> str:
+        """``dense1``, ``dense2`` … for uses of ``dense`` in one statement; the whole path."""
+        key = (self.prefix, name)
+        self.counters[key] = self.counters.get(key, 0) + 1
+        return self.path(f"{name}{self.counters[key]}")
+
+    # -- building
+
+    def at(self, span: Span | None) -> Any:
+        return self.builder.at(Origin(span))
+
+    def operand(self, index: int, label: str, type: Type, span: Span | None) -> Value:
+        with self.at(span):
+            return self.builder.place(Operand(index, label), (), type, label)
+
+    def declare(self, lifted: Lifted) -> Value | None:
+        """Make the parameter or state known; returns the value that reads it."""
+        before = self.declared.get(lifted.name)
+        if before is not None and not self.replay:
+            self.error(
+                "E305",
+                f"`{lifted.name}` is declared twice",
+                lifted.span,
+                labels=(Label(before.lifted.span, "first declared here"),),
+            )
+            return before.value
+        if before is not None:
+            return self._replayed(before, lifted)
+        if self.replay:
+            self.error(
+                "E306",
+                f"`{lifted.name}` is declared in one projection only",
+                lifted.span,
+                help="training and evaluation must declare the same parameters and states",
+            )
+        if self.make_leaf is None:
+            what = "parameters" if lifted.kind == "param" else "states"
+            self.error(
+                "E304",
+                f"`{lifted.name}`: {what} can be declared in a model or a layer only",
+                lifted.span,
+                help="write `layer` instead of `def`" if self.kind == "def" else "",
+            )
+            return None
+        value = self.make_leaf(lifted)
+        self.declared[lifted.name] = Declared(lifted, value)
+        return value
+
+    def _replayed(self, before: Declared, lifted: Lifted) -> Value:
+        if before.lifted.type != lifted.type:
+            self.error(
+                "E306",
+                f"`{lifted.name}` is {before.lifted.type} in training "
+                f"but {lifted.type} in evaluation",
+                lifted.span,
+                labels=(Label(before.lifted.span, "declared here for training"),),
+            )
+        return before.value
+
+    # -- errors
+
+    def error(
+        self,
+        code: str,
+        title: str,
+        span: Span | None,
+        *,
+        label: str = "",
+        labels: tuple[Label, ...] = (),
+        help: str = "",  # noqa: A002
+    ) -> None:
+        """Report at the innermost place in the user's own text; a place in the prelude is a note."""
+        notes: list[str] = []
+        if span is not None and span.source.prelude:
+            notes.append(f"in {span.source.name}:{span.line}: `{_one_line(span.text)}`")
+            span = self.user_span() or span
+            labels = tuple(item for item in labels if not item.span.source.prelude)
+        chain = [(name, at) for name, at in self.callers if at is not None]
+        shown = {(span.source, span.start)} if span else set()
+        for name, at in reversed(chain):
+            if at.source.prelude or (at.source, at.start) in shown:
+                continue
+            shown.add((at.source, at.start))
+            labels = (*labels, Label(at, f"`{name}` is used here"))
+        self.diagnostics.error(
+            code, title, span, label=label, labels=labels, notes=tuple(notes), help=help
+        )
+
+    def user_span(self) -> Span | None:
+        """Where the user's own text asked for what is being expanded."""
+        for _, span in reversed(self.callers):
+            if span is not None and not span.source.prelude:
+                return span
+        return None
+
+    def type_error(
+        self, error: TypeRuleError, span: Span, operands: Sequence[tuple[Value, Span | None]] = ()
+    ) -> None:
+        """Report a type rule's failure, with a label at each operand that is to blame."""
+        labels = tuple(
+            Label(at, f"{value.any_type}{provenance(value)}")
+            for value, at in (operands[i] for i in error.blame if i < len(operands))
+            if at is not None
+        )
+        self.error(error.code, error.message, span, labels=labels, help=error.help)
+
+
+def provenance(value: Value) -> str:
+    """``, declared at line 7`` or ``, from dense{128} at line 8``: where the shape was decided."""
+    graph = value.builder.graph
+    node = graph[value.id]
+    while node.inputs and node.op.name in ("call", "item", "add", "multiply", "cast"):
+        source = graph[node.inputs[0]]
+        if source.type != node.type:
+            break
+        node = source
+    span = node.origin.span
+    if span is None:
+        return ""
+    if node.op.name in ("input", "parameter", "state"):
+        return f", declared at line {span.line}"
+    if isinstance(node.op, Call):
+        return f", from {node.op.body.title} at line {span.line}"
+    return f", from line {span.line}" if node.op.name != "operand" else f", the operand {node.name}"
+
+
+def _one_line(text: str) -> str:
+    first = text.strip().split("\n", 1)[0]
+    return first if len(first) <= 60 else first[:57] + "…"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``did you mean `relu`?`` or nothing."""
+    unique = sorted(set(known))
+    close = difflib.get_close_matches(name, unique, n=1, cutoff=0.6)
+    if not close:
+        close = [k for k in unique if k.lower() == name.lower()][:1]
+    return f"did you mean `{close[0]}`?" if close else ""
+
+

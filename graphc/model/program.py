@@ -1,0 +1,230 @@
+"""The program: what the model checker hands to the passes.
+
+A :class:`ModelSpec` holds what never changes after checking: names, types, initial values,
+sections. A :class:`Program` is one graph with its roots, which passes rewrite; several programs of
+one model (training, evaluation, prediction) share the spec.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from graphc.diagnostics import Span
+from graphc.ir import Body, Graph, Type
+
+__all__ = [
+    "DataInfo",
+    "DataPlan",
+    "ModelSpec",
+    "OptimizerGroup",
+    "OutputInfo",
+    "ParameterInfo",
+    "Penalty",
+    "Preparation",
+    "Program",
+    "Programs",
+    "Splice",
+    "StateInfo",
+    "TrainPlan",
+]
+
+RootKey = tuple[str, str]
+"""``(role, name)``. Roles: ``loss``, ``metric``, ``output``, ``objective`` (name empty),
+``penalty`` (empty), ``gradient`` (of a parameter), ``next`` (of a state), ``batch`` (an input or
+target made from columns), ``fitted`` (a constant of the data), ``restored`` (an output in its
+original units)."""
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """An ``input`` or ``target``. ``example`` is a nested tuple of numbers or a number, or None."""
+
+    name: str
+    role: Literal["input", "target"]
+    type: Type
+    example: Any
+    span: Span
+
+
+@dataclass(frozen=True)
+class ParameterInfo:
+    """``init`` has no operands and one result of the parameter's type; ``random`` if it draws."""
+
+    name: str
+    type: Type
+    init: Body
+    random: bool
+    span: Span
+    frozen: bool = False
+
+
+@dataclass(frozen=True)
+class StateInfo:
+    """Carried from step to step; ``init`` as for a parameter."""
+
+    name: str
+    type: Type
+    init: Body
+    span: Span
+
+
+@dataclass(frozen=True)
+class OutputInfo:
+    """``target`` is the target whose classes or units the output speaks of, or None."""
+
+    name: str
+    target: str | None
+
+
+@dataclass(frozen=True)
+class OptimizerGroup:
+    """Parameters that one optimizer updates.
+
+    ``body`` is element-wise over flat arrays ``real[size]``: operands w, g, then the states;
+    results w', then the states' next values. It reads the run's clocks (``t``, ``epoch``, …) as
+    Clock nodes. ``states`` gives each state's name and its initial value, a number.
+    """
+
+    title: str
+    body: Body
+    states: tuple[tuple[str, float], ...]
+    parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Splice:
+    """A call that the regularize pass inserts at every value that a selector names.
+
+    ``nodes`` are ids in the top graph: after each of them, or before it, on its first operand.
+    With ``match`` set it is every call of that definition, inside bodies too. ``bodies`` has the
+    expansion for each operand type that occurs.
+    """
+
+    title: str
+    position: Literal["after", "before"]
+    nodes: tuple[int, ...]
+    match: str
+    bodies: dict[Type, Body]
+    span: Span
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """A scalar function of parameters, added to the objective: a body for each parameter."""
+
+    title: str
+    bodies: dict[str, Body]
+    span: Span
+
+
+@dataclass(frozen=True)
+class TrainPlan:
+    """The train section, checked. ``batch`` None means the whole training part at once."""
+
+    epochs: int = 10
+    batch: int | None = 32
+    seed: int = 0
+    precision: Literal["f32", "f64"] = "f32"
+    patience: int | None = None
+    watch: str | None = None
+    mode: Literal["min", "max"] = "min"
+
+
+@dataclass(frozen=True)
+class DataPlan:
+    """The data section, checked.
+
+    ``files`` maps ``file``, or ``train`` and ``test``, to paths as written; ``arrays`` holds
+    arrays written in the model file by column name; ``split`` is ``{"kind": …, options…}`` or None;
+    ``columns`` maps each raw column to the inputs and targets that read it.
+    """
+
+    files: dict[str, str] = field(default_factory=dict)
+    arrays: dict[str, Any] = field(default_factory=dict)
+    split: dict[str, Any] | None = None
+    columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Preparation:
+    """The data section's equations as a graph over columns; roots ``batch`` and ``fitted``.
+
+    Inside it a constant of the data is a ``fitted`` node.
+    """
+
+    graph: Graph = field(default_factory=Graph)
+    roots: dict[RootKey, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything about a model that the passes do not change."""
+
+    name: str
+    path: str
+    inputs: dict[str, DataInfo]
+    """Inputs and targets in the order of the file."""
+    parameters: dict[str, ParameterInfo]
+    states: dict[str, StateInfo]
+    """Layer and model states; constants fitted on the data are among them, named ``data.…``."""
+    aliases: dict[str, str]
+    """Short names of parameters (``h.W``), each to the full name."""
+    groups: tuple[OptimizerGroup, ...]
+    outputs: dict[str, OutputInfo]
+    batch: str | None
+    """The batch's symbol, None for a model that takes one example a step."""
+    train: TrainPlan
+    data: DataPlan
+    prune: dict[str, Any] | None
+    hypers: dict[str, Any]
+    splices: tuple[Splice, ...] = ()
+    penalties: tuple[Penalty, ...] = ()
+    fitted: dict[str, Type] = field(default_factory=dict)
+    """Constants of the data by state name."""
+    prepare: Preparation = field(default_factory=lambda: Preparation())
+    files: dict[str, str] = field(default_factory=dict)
+    """Texts of used files by the path as written."""
+
+    @property
+    def learned(self) -> list[str]:
+        """Names of the parameters that are trained, in the order of the flat array."""
+        return [name for group in self.groups for name in group.parameters]
+
+
+@dataclass
+class Program:
+    """One graph and its roots. A pass takes ownership of it."""
+
+    spec: ModelSpec
+    graph: Graph
+    roots: dict[RootKey, int]
+
+    def copy(self) -> Program:
+        return Program(self.spec, self.graph.copy(), dict(self.roots))
+
+    def named(self, role: str) -> dict[str, int]:
+        """Roots of one role by name, in order."""
+        return {name: id for (kind, name), id in self.roots.items() if kind == role}
+
+
+@dataclass(frozen=True)
+class Programs:
+    """What a generated module is printed from; every graph is free of calls.
+
+    ``step`` and ``training`` have roots objective, gradient and next in the training
+    projection; ``evaluation`` objective and gradient in the evaluation projection; ``losses`` loss
+    and objective without the penalties of ``regularize``; ``metrics`` metric; ``prediction``
+    output; ``prepare`` batch; ``fit`` fitted; ``restore`` restored.
+    """
+
+    spec: ModelSpec
+    step: Program | None
+    training: Program | None
+    evaluation: Program | None
+    losses: Program
+    metrics: Program
+    prediction: Program
+    prepare: Program
+    fit: Program
+    restore: Program

@@ -1,0 +1,589 @@
+"""Statements of a model, a layer, a definition or an optimizer, in order.
+
+:func:`run_body` elaborates the body of a definition; :func:`run` a list of statements, with the
+model's own statements (inputs, losses, …) handled by the ``top`` that the model gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from graphc.diagnostics import Label, Span
+from graphc.ir import Body, Builder, Dim, Graph, Origin, Size, Type, Value, broadcast_shapes
+from graphc.language import tree
+from graphc.model import calls, expressions
+from graphc.model.frame import MAX_ROUNDS, Frame, Lifted, nearest
+from graphc.model.meanings import (
+    POISON,
+    BoundLayer,
+    Const,
+    Definition,
+    DefinitionUse,
+    Meaning,
+    Poison,
+    ProjectionConst,
+    RepeatRounds,
+    Scope,
+    Several,
+    Tensor,
+    Unusable,
+)
+
+__all__ = ["initialiser", "read_type", "run", "run_body"]
+
+Returned = list[tuple[Meaning, Span]]
+Top = Callable[[Scope, tree.Statement], bool]
+
+
+def run_body(
+    frame: Frame, scope: Scope, body: Sequence[tree.Statement]
+) -> Returned | None:
+    """What a definition's body returns, or None after an error."""
+    before = len(frame.diagnostics.errors)
+    returned = run(frame, scope, body)
+    if returned is None and len(frame.diagnostics.errors) == before and frame.kind != "optimizer":
+        at = frame.callers[-1][1] if frame.callers else None
+        frame.error("E332", "this definition returns nothing", body[-1].span if body else at)
+    return returned
+
+
+def run(
+    frame: Frame, scope: Scope, statements: Sequence[tree.Statement], top: Top | None = None
+) -> Returned | None:
+    """Elaborate statements; stops at a `return` and gives its values."""
+    for position, statement in enumerate(statements):
+        returned = _statement(frame, scope, statement, top)
+        if returned is not None:
+            if position + 1 < len(statements):
+                after = statements[position + 1]
+                frame.error("E333", "nothing after `return` is reached", after.span)
+            return returned
+    return None
+
+
+def _statement(
+    frame: Frame, scope: Scope, statement: tree.Statement, top: Top | None
+) -> Returned | None:
+    match statement:
+        case tree.Assign():
+            _assign(frame, scope, statement)
+        case tree.Param():
+            _param(frame, scope, statement)
+        case tree.State():
+            _state(frame, scope, statement)
+        case tree.Repeat():
+            _repeat(frame, scope, statement, top)
+        case tree.If():
+            return _if(frame, scope, statement, top)
+        case tree.Return():
+            return _return(frame, scope, statement)
+        case _:
+            if top is None or not top(scope, statement):
+                _misplaced(frame, statement)
+    return None
+
+
+def _misplaced(frame: Frame, statement: tree.Statement) -> None:
+    names = {tree.Data: "`input` and `target`", tree.Definition: "a definition"}
+    what = names.get(type(statement), f"`{statement.span.text.split()[0]}`")
+    frame.error("E334", f"{what} belongs at the top of a file, not inside a block", statement.span)
+
+
+def _return(frame: Frame, scope: Scope, statement: tree.Return) -> Returned:
+    if frame.kind not in ("def", "layer"):
+        frame.error("E334", "`return` belongs in a definition", statement.span)
+    return [(expressions.evaluate(frame, scope, value), value.span) for value in statement.values]
+
+
+# ------------------------------------------------------------------------- assignment
+
+
+def _assign(frame: Frame, scope: Scope, statement: tree.Assign) -> None:
+    before = frame.prefix
+    frame.prefix = (*before, statement.targets[0].name)
+    try:
+        meaning = _value_of(frame, scope, statement)
+    finally:
+        frame.prefix = before
+    if len(statement.targets) == 1:
+        if isinstance(meaning, Several):
+            frame.error(
+                "E314",
+                f"{len(meaning.items)} values for one name",
+                statement.span,
+                help="bind them all: a, b = f(x)",
+            )
+            meaning = POISON
+        bind(frame, scope, statement.targets[0], meaning)
+        return
+    for target, part in zip(statement.targets, _parts(frame, statement, meaning), strict=True):
+        bind(frame, scope, target, part)
+
+
+def _value_of(frame: Frame, scope: Scope, statement: tree.Assign) -> Meaning:
+    meaning = expressions.evaluate(frame, scope, statement.value)
+    if isinstance(meaning, DefinitionUse) and _is_layer(meaning):
+        return BoundLayer(meaning, frame, ".".join(frame.prefix))
+    return meaning
+
+
+def _is_layer(use: DefinitionUse) -> bool:
+    return isinstance(use.definition, Definition) and use.definition.tree.kind == "layer"
+
+
+def _parts(frame: Frame, statement: tree.Assign, meaning: Meaning) -> list[Meaning]:
+    count = len(statement.targets)
+    if isinstance(meaning, Several) and len(meaning.items) == count:
+        return list(meaning.items)
+    if not isinstance(meaning, Poison):
+        have = len(meaning.items) if isinstance(meaning, Several) else 1
+        frame.error("E314", f"{count} names for {have} value{'s' * (have != 1)}", statement.span)
+    return [POISON] * count
+
+
+def bind(frame: Frame, scope: Scope, target: tree.Ident, meaning: Meaning) -> None:
+    """Give a name its value; in a repeat, a name from outside is bound anew."""
+    if target.primed:
+        _prime(frame, scope, target, meaning)
+        return
+    name = target.name
+    if isinstance(meaning, Tensor):
+        meaning = Tensor(_named(meaning.value, name))
+        frame.bindings.setdefault(name, []).append(meaning.value.id)
+    owner = scope.owner(name)
+    if owner is None:
+        scope.bind(name, meaning, target.span)
+        return
+    before = owner.names[name]
+    if owner is scope and before.role == "rebindable":
+        scope.bind(name, meaning, target.span)
+        return
+    if owner is not scope and name in _rebindable(frame) and before.role == "value":
+        _rebind(frame, owner, target, meaning)
+        return
+    if before.role == "attribute" and owner is not scope:
+        scope.bind(name, meaning, target.span)
+        return
+    labels = (Label(before.span, "first bound here"),) if before.span else ()
+    frame.error(
+        "E335",
+        f"`{name}` is bound already",
+        target.span,
+        labels=labels,
+        help="a name is bound once; inside `repeat` a name from outside can be bound anew",
+    )
+
+
+def _rebindable(frame: Frame) -> set[str]:
+    return set().union(*frame.rebinds) if frame.rebinds else set()
+
+
+def _rebind(frame: Frame, owner: Scope, target: tree.Ident, meaning: Meaning) -> None:
+    before = owner.names[target.name]
+    if isinstance(before.meaning, Tensor) and isinstance(meaning, Tensor):
+        old, new = before.meaning.value.type, meaning.value.type
+        if old.kind != new.kind:
+            labels = (Label(before.span, f"{old} before"),) if before.span else ()
+            frame.error(
+                "E336", f"`{target.name}` becomes {new} in a repeat", target.span, labels=labels
+            )
+    before.meaning = meaning
+
+
+def _named(value: Value, name: str) -> Value:
+    """Give the node the model's name; a value that has one already keeps it."""
+    node = value.builder.graph[value.id]
+    if not node.name and node.inputs:
+        node.name = name
+    return value
+
+
+def _prime(frame: Frame, scope: Scope, target: tree.Ident, meaning: Meaning) -> None:
+    """``m' = …``: the next value of a state, or of the optimizer's parameter."""
+    name = target.name
+    state = scope.find(name)
+    if state is None or state.role not in ("state", "weight"):
+        frame.error(
+            "E337", f"`{name}'` is the next value of a state, but `{name}` is none", target.span
+        )
+        return
+    value = expressions.as_tensor(frame, meaning, target.span)
+    if value is None:
+        scope.bind(f"{name}'", POISON, target.span, "next")
+        return
+    assert isinstance(state.meaning, Tensor)
+    value = _fit_type(frame, value, state.meaning.value.type, target)
+    calls.set_update(frame, state_name(frame, scope, name), value, target.span)
+    scope.bind(f"{name}'", Tensor(value), target.span, "next")
+
+
+def state_name(frame: Frame, scope: Scope, name: str) -> str:
+    """The full name under which a state was declared."""
+    binding = scope.find(name)
+    assert binding is not None and isinstance(binding.meaning, Tensor)
+    for full, declared in frame.declared.items():
+        if declared.value == binding.meaning.value:
+            return full
+    return name
+
+
+def _fit_type(frame: Frame, value: Value, wanted: Type, target: tree.Ident) -> Value:
+    if value.type == wanted:
+        return value
+    with frame.at(target.span):
+        if value.type.kind == "int" and wanted.kind == "real":
+            value = value.apply("cast", kind="real")
+        if value.type == wanted:
+            return value
+        if value.type.kind == wanted.kind and value.shape == ():
+            return value.apply("broadcast", shape=wanted.shape)
+    frame.error(
+        "E338", f"`{target.name}` is {wanted}, but its next value is {value.type}", target.span
+    )
+    return value
+
+
+# -------------------------------------------------------------- parameters and states
+
+
+def _param(frame: Frame, scope: Scope, statement: tree.Param) -> None:
+    type = read_type(frame, scope, statement.type)
+    if type is None or not _static(frame, statement, type):
+        scope.bind(statement.name.name, POISON, statement.name.span, "param")
+        return
+    if type.kind != "real":
+        frame.error("E339", f"a parameter is real, not {type.kind}", statement.type.span)
+        scope.bind(statement.name.name, POISON, statement.name.span, "param")
+        return
+    init = initialiser(frame, scope, type, statement.value, statement.random)
+    _declare(frame, scope, "param", statement.name, type, init, statement)
+
+
+def _state(frame: Frame, scope: Scope, statement: tree.State) -> None:
+    name = statement.name
+    if statement.type is None:
+        frame.error(
+            "E340", f"state `{name.name}` needs a type", name.span, help="as in state m: real[64] = 0"
+        )
+        scope.bind(name.name, POISON, name.span, "state")
+        return
+    type = read_type(frame, scope, statement.type)
+    if type is None or not _static(frame, statement, type):
+        scope.bind(name.name, POISON, name.span, "state")
+        return
+    init = initialiser(frame, scope, type, statement.value, random=False)
+    _declare(frame, scope, "state", name, type, init, statement)
+
+
+def _declare(
+    frame: Frame,
+    scope: Scope,
+    kind: Any,
+    name: tree.Ident,
+    type: Type,
+    init: Body | None,
+    statement: tree.Param | tree.State,
+) -> None:
+    meaning: Meaning = POISON
+    if init is not None:
+        random = isinstance(statement, tree.Param) and statement.random
+        lifted = Lifted(kind, frame.path(name.name), type, init, random, statement.span)
+        value = frame.declare(lifted)
+        meaning = POISON if value is None else Tensor(value)
+    if name.name in scope.names:
+        bind(frame, scope, name, meaning)
+        return
+    scope.bind(name.name, meaning, name.span, kind)
+
+
+def _static(frame: Frame, statement: tree.Param | tree.State, type: Type) -> bool:
+    symbolic = [size for size in type.shape if isinstance(size, Dim)]
+    if symbolic:
+        what = "parameter" if isinstance(statement, tree.Param) else "state"
+        frame.error(
+            "E341",
+            f"the shape of a {what} cannot depend on the symbolic dimension {symbolic[0]}",
+            statement.type.span if statement.type else statement.span,
+        )
+    return not symbolic
+
+
+def initialiser(
+    outer: Frame, scope: Scope, type: Type, expr: tree.Expr, random: bool
+) -> Body | None:
+    """A body without operands that makes the initial value."""
+    frame = Frame(
+        outer.context,
+        outer.home,
+        Builder(Graph(), Origin(expr.span)),
+        "init",
+        callers=outer.callers,
+        training=False,
+        ambient=type,
+        fans=_fans(type),
+    )
+    frame.active = outer.active
+    meaning = expressions.evaluate(frame, scope, expr)
+    if isinstance(meaning, DefinitionUse) and random:
+        meaning = calls.apply_meaning(frame, meaning, meaning.name, expr.span, [])
+    value = expressions.as_tensor(frame, meaning, expr.span)
+    if value is None:
+        return None
+    value = _of_type(frame, value, type, expr.span)
+    if value is None:
+        return None
+    return Body("initial value", "init", frame.builder.graph, (), (value.id,))
+
+
+def _fans(type: Type) -> tuple[int, int]:
+    """Inputs and outputs that a unit of a weight sees: kernels are [height, width, in, out]."""
+    shape = [size for size in type.shape if isinstance(size, int)]
+    if len(shape) < 2:
+        size = shape[0] if shape else 1
+        return max(size, 1), max(size, 1)
+    window = 1
+    for size in shape[:-2]:
+        window *= size
+    return max(window * shape[-2], 1), max(window * shape[-1], 1)
+
+
+def _of_type(frame: Frame, value: Value, type: Type, span: Span) -> Value | None:
+    with frame.at(span):
+        if value.type.kind != type.kind and type.kind == "real" and value.type.kind == "int":
+            value = expressions.to_real(value)
+        if value.type == type:
+            return value
+        if value.type.kind == type.kind and len(value.shape) <= len(type.shape):
+            if broadcast_shapes(value.shape, type.shape) == type.shape:
+                return value.apply("broadcast", shape=type.shape)
+    frame.error("E342", f"the initial value is {value.type}, but {type} is declared", span)
+    return None
+
+
+# ------------------------------------------------------------------------------ types
+
+
+def read_type(
+    frame: Frame, scope: Scope, expr: tree.TypeExpr, introduce: Callable[[str], Dim] | None = None
+) -> Type | None:
+    """A type expression; ``introduce`` makes new symbolic dimensions where they are allowed."""
+    classes = None
+    if expr.kind == "label":
+        if expr.classes is None:
+            frame.error(
+                "E343", "`label` needs its number of classes", expr.span, help="as in label{10}[n]"
+            )
+            return None
+        classes = expressions.integer(frame, scope, expr.classes, "the number of classes")
+        if classes is None:
+            return None
+        if classes < 1:
+            frame.error("E343", f"a label has at least one class, not {classes}", expr.span)
+            return None
+    shape: list[Size] = []
+    for dim in expr.dims or ():
+        size = _dimension(frame, scope, dim, introduce)
+        if size is None:
+            return None
+        shape.append(size)
+    return Type(expr.kind, tuple(shape), classes)
+
+
+def _dimension(
+    frame: Frame, scope: Scope, expr: tree.Expr, introduce: Callable[[str], Dim] | None
+) -> Size | None:
+    if isinstance(expr, tree.Name) and not expr.primed:
+        bound = scope.find(expr.name) or frame.home.scope.find(expr.name)
+        if bound is None and introduce is not None:
+            return introduce(expr.name)
+        if bound is None:
+            help_text = nearest(expr.name, [*scope.known(), *frame.home.scope.known()])
+            frame.error(
+                "E344",
+                f"unknown dimension `{expr.name}`",
+                expr.span,
+                help=help_text or "new symbolic dimensions are introduced by input and target only",
+            )
+            return None
+    meaning = expressions.evaluate(frame, scope, expr)
+    if isinstance(meaning, Const) and isinstance(meaning.value, float):
+        if meaning.value.is_integer():
+            meaning = Const(int(meaning.value))
+    if isinstance(meaning, Const) and isinstance(meaning.value, Dim):
+        return meaning.value
+    if not isinstance(meaning, Const) or not isinstance(meaning.value, int):
+        if not isinstance(meaning, Poison):
+            frame.error("E344", "a dimension is an integer known when compiled", expr.span)
+        return None
+    if meaning.value is True or meaning.value is False or meaning.value < 1:
+        frame.error("E344", f"a dimension is at least 1, not {meaning.value}", expr.span)
+        return None
+    return meaning.value
+
+
+# ---------------------------------------------------------------------- repeat and if
+
+
+def _repeat(frame: Frame, scope: Scope, statement: tree.Repeat, top: Top | None) -> None:
+    first = expressions.integer(frame, scope, statement.first, "the start of a repeat")
+    last = expressions.integer(frame, scope, statement.last, "the end of a repeat")
+    if first is None or last is None:
+        return
+    frame.context.rounds += max(0, last - first + 1)
+    if frame.context.rounds > MAX_ROUNDS:
+        frame.error(
+            "E345", f"over {MAX_ROUNDS:,} rounds of `repeat` in all", statement.first.span
+        )
+        return
+    index = statement.index.name
+    if scope.find(index) is not None:
+        frame.error("E335", f"`{index}` is bound already", statement.index.span)
+        return
+    rounds = RepeatRounds()
+    frame.repeats[index] = rounds
+    outer = frame.prefix
+    frame.rebinds.append(set(_bound_names(statement.body)))
+    for i in range(first, last + 1):
+        inner = Scope(scope)
+        inner.bind(index, Const(i), statement.index.span, "index")
+        inner.names[index].used = True
+        frame.prefix = (*outer, f"{index}[{i}]")
+        errors = len(frame.diagnostics.errors)
+        run(frame, inner, statement.body, top)
+        rounds.rounds[i] = inner
+        if len(frame.diagnostics.errors) > errors:
+            break
+    frame.prefix = outer
+    frame.rebinds.pop()
+    del frame.repeats[index]
+    scope.bind(index, rounds, statement.index.span, "repeat")
+    scope.names[index].used = True
+
+
+def _bound_names(statements: Sequence[tree.Statement]) -> dict[str, Span]:
+    """Names that statements bind, wherever, with the first place."""
+    names: dict[str, Span] = {}
+    for statement in statements:
+        if isinstance(statement, tree.Assign):
+            for target in statement.targets:
+                if not target.primed:
+                    names.setdefault(target.name, target.span)
+        elif isinstance(statement, tree.Param | tree.State | tree.Report):
+            names.setdefault(statement.name.name, statement.name.span)
+        elif isinstance(statement, tree.If):
+            inner = {**_bound_names(statement.then), **_bound_names(statement.otherwise)}
+            names = {**inner, **names}
+        elif isinstance(statement, tree.Repeat):
+            names = {**_bound_names(statement.body), **names}
+    return names
+
+
+def _if(frame: Frame, scope: Scope, statement: tree.If, top: Top | None) -> Returned | None:
+    condition = expressions.evaluate(frame, scope, statement.condition)
+    decided = expressions.decide(frame, condition, statement.condition.span)
+    if decided is None:
+        for name, span in _bound_names((statement,)).items():
+            if scope.find(name) is None:
+                scope.bind(name, POISON, span)
+        return None
+    if isinstance(decided, ProjectionConst):
+        return _if_training(frame, scope, statement, decided, top)
+    branch = statement.then if decided else statement.otherwise
+    returned = run(frame, scope, branch, top)
+    _forget_one_sided(scope, statement)
+    return returned
+
+
+def _forget_one_sided(scope: Scope, statement: tree.If) -> None:
+    """A name that only one branch binds cannot be used afterwards."""
+    then, other = _bound_names(statement.then), _bound_names(statement.otherwise)
+    for name in {*then, *other} - (set(then) & set(other)):
+        line = {**then, **other}[name].line
+        reason = f"only one branch of the `if` binds it (line {line})"
+        used = scope.names[name].used if name in scope.names else True
+        if name in scope.names and scope.names[name].role == "param":
+            used = True
+        if scope.owner(name) in (None, scope):
+            scope.bind(name, Unusable(reason), {**then, **other}[name])
+            scope.names[name].used = used
+
+
+def _if_training(
+    frame: Frame,
+    scope: Scope,
+    statement: tree.If,
+    decided: ProjectionConst,
+    top: Top | None,
+) -> Returned | None:
+    """Elaborate both branches and merge what they bind, projection by projection."""
+    counters = dict(frame.counters)
+    declared = set(frame.declared)
+    outcomes: list[tuple[Scope, Returned | None]] = []
+    for training in (True, False):
+        chosen = decided.training if training else decided.evaluation
+        branch = statement.then if chosen.value else statement.otherwise
+        inner = _branch_scope(frame, scope, statement)
+        before, frame.training = frame.training, training
+        if not training:
+            frame.counters = counters
+        replay, frame.replay = frame.replay, frame.replay or not training
+        made = set(frame.declared) - declared
+        outcomes.append((inner, run(frame, inner, branch, top)))
+        frame.replay, frame.training = replay, before
+        if not training:
+            _same_declarations(frame, made, inner, statement)
+    _forget_one_sided(scope, statement)
+    training_scope, evaluation_scope = outcomes[0][0], outcomes[1][0]
+    for name in training_scope.names:
+        if name in evaluation_scope.names and not name.endswith("'"):
+            a, b = training_scope.names[name], evaluation_scope.names[name]
+            merged = expressions.merge_projections(
+                frame, a.meaning, b.meaning, a.span or statement.span
+            )
+            if scope.owner(name) is not None and a.span is not None:
+                bind(frame, scope, tree.Ident(a.span, name), merged)
+            else:
+                scope.bind(name, merged, a.span, a.role)
+    return _merge_returns(frame, outcomes[0][1], outcomes[1][1], statement)
+
+
+def _branch_scope(frame: Frame, scope: Scope, statement: tree.If) -> Scope:
+    """A scope of its own for a branch; names that a repeat binds anew are its own until merged."""
+    inner = Scope(scope)
+    for name in _bound_names((statement,)):
+        outside = scope.find(name)
+        if outside is not None and name in _rebindable(frame):
+            inner.bind(name, outside.meaning, outside.span, "rebindable")
+    return inner
+
+
+def _same_declarations(
+    frame: Frame, made: set[str], inner: Scope, statement: tree.If
+) -> None:
+    repeated = {frame.path(name) for name in inner.names}
+    for name in sorted(made):
+        top = name.split(".")
+        if name not in repeated and ".".join(top[: len(frame.prefix) + 1]) not in repeated:
+            frame.error(
+                "E306",
+                f"`{name}` is declared in training only",
+                statement.span,
+                help="training and evaluation must declare the same parameters and states",
+            )
+
+
+def _merge_returns(
+    frame: Frame, training: Returned | None, evaluation: Returned | None, statement: tree.If
+) -> Returned | None:
+    if training is None and evaluation is None:
+        return None
+    if training is None or evaluation is None or len(training) != len(evaluation):
+        frame.error(
+            "E346", "training and evaluation must return the same number of values", statement.span
+        )
+        return [(POISON, statement.span)]
+    return [
+        (expressions.merge_projections(frame, a, b, span), span)
+        for (a, span), (b, _) in zip(training, evaluation, strict=True)
+    ]

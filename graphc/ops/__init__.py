@@ -1,0 +1,20 @@
+"""The primitive operators, one family a file, each operator in one class.
+
+Importing this room fills ``graphc.ir.OPERATORS``. Composite operators do not live here: they are
+definitions in ``graphc/prelude``.
+"""
+
+from graphc.ops import elementwise, leaves, matmul, random, reductions, shapes
+from graphc.ops.evaluate import evaluate
+from graphc.ops.helpers import HELPERS
+
+__all__ = [
+    "HELPERS",
+    "elementwise",
+    "evaluate",
+    "leaves",
+    "matmul",
+    "random",
+    "reductions",
+    "shapes",
+]

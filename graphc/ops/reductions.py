@@ -1,0 +1,156 @@
+"""Reductions over axes. ``axis`` is a tuple of axes counted from the front; ``keep`` keeps them as 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from graphc.ir import Operator, Sample, Size, Type, TypeRuleError, Value, WriteContext
+from graphc.ops.elementwise import numeric
+
+SAMPLE = Type("real", (2, 3, 4))
+
+
+class Reduction(Operator):
+    """Base of the family."""
+
+    axis: tuple[int, ...]
+    keep: bool
+    ufunc: ClassVar[str] = ""
+    method: ClassVar[str] = ""
+
+    def infer(self, *types: Type) -> Type:
+        (x,) = types
+        for axis in self.axis:
+            if not 0 <= axis < x.rank:
+                raise TypeRuleError("E205", f"axis {axis} is out of range for {x}", blame=[0])
+        return self.element_type(x).with_shape(reduced_shape(x.shape, self.axis, self.keep))
+
+    def element_type(self, x: Type) -> Type:
+        return numeric(self.name, (x,))
+
+    def spread(self, value: Value, x: Value) -> Value:
+        """A value shaped like the result, with the reduced axes as 1."""
+        kept = reduced_shape(x.shape, self.axis, keep=True)
+        return value if value.shape == kept else value.apply("reshape", shape=kept)
+
+    def numpy(self, w: WriteContext, *args: str) -> str:
+        return f"{args[0]}.{self.method}({self._axes(w.types[0])})"
+
+    def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
+        axis = self.axis[0] if len(self.axis) == 1 else self.axis
+        keep = ", keepdims=True" if self.keep else ""
+        return f"np.{self.ufunc}.reduce({args[0]}, axis={axis}, out={out}{keep})"
+
+    def _axes(self, x: Type) -> str:
+        parts = []
+        if self.axis != tuple(range(x.rank)):
+            parts.append(f"axis={self.axis[0] if len(self.axis) == 1 else self.axis}")
+        if self.keep:
+            parts.append("keepdims=True")
+        return ", ".join(parts)
+
+    def cost(self, types: tuple[Type, ...], result: Type) -> Size:
+        return types[0].size
+
+    @classmethod
+    def samples(cls) -> list[Sample]:
+        return [
+            Sample(cls((0,), False), (SAMPLE,)),  # type: ignore[call-arg]
+            Sample(cls((1, 2), True), (SAMPLE,)),  # type: ignore[call-arg]
+            Sample(cls((0, 1, 2), False), (SAMPLE,)),  # type: ignore[call-arg]
+        ]
+
+
+def reduced_shape(shape: tuple[Size, ...], axis: tuple[int, ...], keep: bool) -> tuple[Size, ...]:
+    if keep:
+        return tuple(1 if i in axis else size for i, size in enumerate(shape))
+    return tuple(size for i, size in enumerate(shape) if i not in axis)
+
+
+@dataclass(frozen=True)
+class Sum(Reduction):
+    """Sum over axes. Truth values count as 0 and 1."""
+
+    name, ufunc, method = "sum", "add", "sum"
+    axis: tuple[int, ...]
+    keep: bool = False
+
+    def element_type(self, x: Type) -> Type:
+        return Type("real") if x.kind == "bool" else numeric(self.name, (x,))
+
+    def numpy(self, w: WriteContext, *args: str) -> str:
+        if w.types[0].kind == "bool":
+            axes = self._axes(w.types[0])
+            return f"{args[0]}.sum({axes}{', ' if axes else ''}dtype={w.real})"
+        return super().numpy(w, *args)
+
+    def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value | None:
+        if xs[0].type.kind != "real":
+            return None
+        return self.spread(d, xs[0]).apply("broadcast", shape=xs[0].shape)
+
+    def formula(self, *args: str) -> str:
+        return f"Σ {args[0]}"
+
+
+class Extremum(Reduction):
+    """Maximum or minimum; elements that tie share the gradient equally."""
+
+    def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value:
+        x = xs[0]
+        hit = x.apply("equal", self.spread(y, x))
+        ties = hit.apply("sum", axis=self.axis, keep=True)
+        return self.spread(d, x) / ties * hit
+
+
+@dataclass(frozen=True)
+class Max(Extremum):
+    """Largest element over axes."""
+
+    name, ufunc, method = "max", "maximum", "max"
+    axis: tuple[int, ...]
+    keep: bool = False
+
+
+@dataclass(frozen=True)
+class Min(Extremum):
+    """Smallest element over axes."""
+
+    name, ufunc, method = "min", "minimum", "min"
+    axis: tuple[int, ...]
+    keep: bool = False
+
+
+@dataclass(frozen=True)
+class Argmax(Operator):
+    """Index of the largest element along one axis, the first of equals: a label where the
+    dimension is a number, otherwise an int."""
+
+    name = "argmax"
+    axis: int = -1
+
+    def infer(self, *types: Type) -> Type:
+        (x,) = types
+        numeric(self.name, (x,))
+        if not 0 <= self.axis < x.rank:
+            raise TypeRuleError("E205", f"axis {self.axis} is out of range for {x}", blame=[0])
+        size = x.shape[self.axis]
+        shape = reduced_shape(x.shape, (self.axis,), keep=False)
+        return Type("label", shape, size) if isinstance(size, int) else Type("int", shape)
+
+    def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> None:
+        return None
+
+    def numpy(self, w: WriteContext, *args: str) -> str:
+        return f"{args[0]}.argmax(axis={self.axis})"
+
+    def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
+        return f"{args[0]}.argmax(axis={self.axis}, out={out})"
+
+    def cost(self, types: tuple[Type, ...], result: Type) -> Size:
+        return types[0].size
+
+    @classmethod
+    def samples(cls) -> list[Sample]:
+        return [Sample(cls(1), (SAMPLE,))]

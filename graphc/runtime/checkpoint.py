@@ -1,0 +1,186 @@
+"""Checkpoints: a state as safetensors, with what is known about it as JSON metadata.
+
+Nothing in a checkpoint can run as code. A checkpoint is replaced whole or not at all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+from safetensors import SafetensorError
+from safetensors.numpy import load as parse_tensors
+from safetensors.numpy import save as serialize_tensors
+
+from graphc.runtime.atomic import json_ready, write_atomic, write_json_atomic
+from graphc.runtime.errors import RunError
+from graphc.runtime.face import Array, Arrays, Signature
+from graphc.runtime.wording import listing
+
+__all__ = [
+    "CheckpointInfo",
+    "load_checkpoint",
+    "not_finite",
+    "save_checkpoint",
+    "signature_digest",
+    "write_json_atomic",
+]
+
+FORMAT = 1
+_KEY = "graphc"
+_BOOKKEEPING = frozenset({"step", "seed"})
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint says about the state in it.
+
+    ``epoch`` counts whole epochs done, ``step`` the steps. ``watch`` names the watched value,
+    ``value`` is it at this epoch; the best so far was ``best_value``, after epoch ``best_epoch``
+    (0: none yet). ``signature`` is the digest of the model's face.
+    """
+
+    model: str
+    signature: str
+    epoch: int = 0
+    step: int = 0
+    watch: str = "objective"
+    value: float | None = None
+    best_epoch: int = 0
+    best_value: float | None = None
+    classes: Mapping[str, list[str]] = field(default_factory=dict)
+    format: int = FORMAT
+
+
+def signature_digest(signature: Signature) -> str:
+    """A short hash of what data and weights must agree on: inputs, targets, parameters, state."""
+    face = {
+        "batch": signature["batch"],
+        "inputs": _types(signature["inputs"]),
+        "targets": _types(signature["targets"]),
+        "parameters": _types(signature["parameters"]),
+        "state": _types(signature["state"]),
+    }
+    text = json.dumps(json_ready(face), sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def save_checkpoint(path: Path, state: Arrays, info: CheckpointInfo) -> None:
+    """Write state and metadata at ``path``. RunError when the disk does not let it."""
+    metadata = json.dumps(json_ready(dataclasses.asdict(info)), allow_nan=False)
+    tensors = {name: _plain(array) for name, array in state.items()}
+    write_atomic(path, serialize_tensors(tensors, {_KEY: metadata}))
+
+
+def load_checkpoint(
+    path: Path, signature: Signature, *, real: DTypeLike | None = None
+) -> tuple[Arrays, CheckpointInfo]:
+    """The state and what is known about it; RunError unless it fits the model.
+
+    ``real`` converts the real arrays to that precision.
+    """
+    state, info = _read(path)
+    if info.format > FORMAT:
+        raise RunError(
+            f"{path} was written by a newer graphc (checkpoint format {info.format})",
+            help="update graphc",
+        )
+    _expect_same_model(path, state, info, signature)
+    if real is not None:
+        state = {
+            name: array.astype(real, copy=False) if array.dtype.kind == "f" else array
+            for name, array in state.items()
+        }
+    return state, info
+
+
+def not_finite(state: Arrays, signature: Signature) -> str | None:
+    """The first parameter that is NaN or infinite, or other state that is NaN; None if none is.
+
+    State may be infinite on purpose (a running minimum starts there).
+    """
+    for name, array in state.items():
+        if array.dtype.kind != "f":
+            continue
+        bad = ~np.isfinite(array) if name in signature["parameters"] else np.isnan(array)
+        if bad.any():
+            return name
+    return None
+
+
+def _plain(array: Array) -> Array:
+    """Contiguous and in native byte order, as safetensors writes it; scalars stay 0-d."""
+    native = np.asarray(array).astype(np.asarray(array).dtype.newbyteorder("="), copy=False)
+    return np.asarray(native, order="C")
+
+
+def _types(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    kept = ("kind", "classes", "shape")
+    return {
+        name: {key: entry[key] for key in kept if entry.get(key) is not None}
+        for name, entry in entries.items()
+    }
+
+
+def _read(path: Path) -> tuple[Arrays, CheckpointInfo]:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as problem:
+        raise RunError(f"there is no checkpoint {path}", help="train the model first") from problem
+    except OSError as problem:
+        raise RunError(f"cannot read {path}: {problem.strerror or problem}") from problem
+    try:
+        state = {name: array.copy() for name, array in parse_tensors(data).items()}
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise RunError(
+            f"{path} is not a checkpoint, or it is damaged: {problem}",
+            help="use an older checkpoint, or train again",
+        ) from problem
+    return state, _info(path, data)
+
+
+def _info(path: Path, data: bytes) -> CheckpointInfo:
+    """The metadata; the tensors have been parsed by now, so the header is known to be sound."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    try:
+        told = json.loads(header["__metadata__"][_KEY])
+        known = {entry.name for entry in dataclasses.fields(CheckpointInfo)}
+        return CheckpointInfo(**{key: value for key, value in told.items() if key in known})
+    except (KeyError, ValueError, TypeError, AttributeError) as problem:
+        raise RunError(
+            f"{path} is a safetensors file, but not a checkpoint of graphc",
+            help="give a file that graphc saved, best.safetensors or last.safetensors",
+        ) from problem
+
+
+def _expect_same_model(
+    path: Path, state: Arrays, info: CheckpointInfo, signature: Signature
+) -> None:
+    differences = _differences(state, signature)
+    if not differences and info.signature == signature_digest(signature):
+        return
+    told = listing(differences, 4) or "its inputs or targets are declared otherwise"
+    raise RunError(
+        f"{path} was saved for another model ({info.model}, here {signature['model']}): {told}",
+        help="use it with the model it was saved for, or train this one again",
+    )
+
+
+def _differences(state: Arrays, signature: Signature) -> list[str]:
+    expected = {**signature["parameters"], **signature["state"]}
+    words: list[str] = []
+    for name, entry in expected.items():
+        shape = list(entry["shape"])
+        if name not in state:
+            words.append(f"{name} is not in it")
+        elif list(state[name].shape) != shape:
+            words.append(f"{name} is {list(state[name].shape)} in it and {shape} in the model")
+    extra = [name for name in state if name not in expected and name not in _BOOKKEEPING]
+    return words + [f"{name} is not in the model" for name in extra]

@@ -1,0 +1,235 @@
+"""A run folder: everything about one training run, and nothing that is ever executed.
+
+model.gc            the model's text          files/            the files it uses
+config.json         the resolved settings     metrics.jsonl     one line an epoch
+best.safetensors    the best epoch's state    last.safetensors  the last whole epoch's
+summary.json        how it ended
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from graphc.runtime.atomic import json_ready, write_atomic, write_json_atomic
+from graphc.runtime.checkpoint import CheckpointInfo, save_checkpoint
+from graphc.runtime.errors import RunError
+from graphc.runtime.face import Arrays
+
+__all__ = ["RunFolder"]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder at ``path``; make one with ``create`` or ``open``."""
+
+    path: Path
+
+    @classmethod
+    def create(
+        cls,
+        model: str,
+        text: str,
+        *,
+        files: Mapping[str, str] | None = None,
+        config: Mapping[str, Any] | None = None,
+        version: str,
+        path: str | Path | None = None,
+        parent: str | Path = "runs",
+    ) -> RunFolder:
+        """A new folder, ``PARENT/MODEL-N`` with the next free number unless ``path`` is given.
+
+        ``text`` is the model file's; ``files`` maps relative names to the texts of used files;
+        ``version`` is graphc's. RunError when ``path`` holds something already.
+        """
+        folder = cls(_next_free(Path(parent), model) if path is None else _new(Path(path)))
+        write_atomic(folder.model, text.encode())
+        for name, content in (files or {}).items():
+            target = folder.path / "files" / _safe(name)
+            _make(target.parent)
+            write_atomic(target, content.encode())
+        # Last, because a folder counts as a run once it has its configuration.
+        write_json_atomic(folder.path / "config.json", {**(config or {}), "graphc": version})
+        return folder
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunFolder:
+        """An existing run. RunError for a folder that is missing or is not a run."""
+        folder = cls(Path(path))
+        if not folder.path.exists():
+            raise RunError(f"there is no run {path}", help="see what is in the folder runs")
+        if not folder.path.is_dir():
+            raise RunError(f"{path} is a file, not a run folder", help="give the folder it is in")
+        missing = [n for n in ("model.gc", "config.json") if not (folder.path / n).is_file()]
+        if missing:
+            raise RunError(
+                f"{path} is not a run of graphc: it has no {' and no '.join(missing)}",
+                help="give a folder that a training run made",
+            )
+        return folder
+
+    @property
+    def model(self) -> Path:
+        """The model file's copy."""
+        return self.path / "model.gc"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the best epoch; it may not be there yet."""
+        return self.path / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint of the last whole epoch."""
+        return self.path / "last.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object an epoch."""
+        return self.path / "metrics.jsonl"
+
+    def model_text(self) -> str:
+        """The text of the model file."""
+        return _text(self.model)
+
+    def files(self) -> dict[str, str]:
+        """The texts of the used files by their relative names."""
+        root = self.path / "files"
+        found = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else []
+        return {p.relative_to(root).as_posix(): _text(p) for p in found}
+
+    def config(self) -> dict[str, Any]:
+        """The resolved settings, with graphc's version as ``graphc``."""
+        return _json_object(self.path / "config.json")
+
+    def summary(self) -> dict[str, Any] | None:
+        """How the run ended; None while it has not."""
+        path = self.path / "summary.json"
+        return _json_object(path) if path.exists() else None
+
+    def history(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; a last line that was cut short is left out."""
+        if not self.metrics.exists():
+            return []
+        lines = _text(self.metrics).split("\n")
+        return [self._line(number, line) for number, line in enumerate(lines[:-1], start=1)]
+
+    def append_epoch(self, record: Mapping[str, Any]) -> None:
+        """Add a line to metrics.jsonl; it is on its way to the disk when this returns."""
+        line = json.dumps(json_ready(dict(record)), ensure_ascii=False, allow_nan=False) + "\n"
+        try:
+            with self.metrics.open("ab") as file:
+                file.write(line.encode())
+        except OSError as problem:
+            raise RunError(
+                f"cannot write {self.metrics}: {problem.strerror or problem}",
+                help="free some disk space, then resume the run",
+            ) from problem
+
+    def rewind(self, epoch: int) -> None:
+        """Forget the lines of epochs after ``epoch``: a resumed run writes them again."""
+        if not self.metrics.exists():
+            return
+        kept = [record for record in self.history() if record["epoch"] <= epoch]
+        lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in kept]
+        write_atomic(self.metrics, "".join(lines).encode())
+
+    def save_best(self, state: Arrays, info: CheckpointInfo) -> None:
+        """Replace best.safetensors."""
+        save_checkpoint(self.best, state, info)
+
+    def save_last(self, state: Arrays, info: CheckpointInfo) -> None:
+        """Replace last.safetensors."""
+        save_checkpoint(self.last, state, info)
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """Replace summary.json."""
+        write_json_atomic(self.path / "summary.json", dict(summary))
+
+    def _line(self, number: int, line: str) -> dict[str, Any]:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = None
+        if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
+            raise RunError(f"line {number} of {self.metrics} is damaged", help="delete the line")
+        return record
+
+
+def _next_free(parent: Path, model: str) -> Path:
+    """A fresh folder; making it is what claims the number, so two runs never share one."""
+    stem = re.sub(r"[^\w.-]", "_", model)
+    taken = re.compile(re.escape(stem) + r"-(\d+)")
+    _make(parent)
+    found = [taken.fullmatch(entry.name) for entry in parent.iterdir()]
+    number = max((int(match[1]) for match in found if match), default=0) + 1
+    while True:
+        path = parent / f"{stem}-{number}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            number += 1
+        except OSError as problem:
+            raise _cannot_make(path, problem) from problem
+        else:
+            return path
+
+
+def _new(path: Path) -> Path:
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path} is a file", help="name a folder that is not there yet")
+    if path.is_dir() and any(path.iterdir()):
+        raise RunError(
+            f"the folder {path} holds something already",
+            help="name a new folder, or resume the run in it",
+        )
+    return _make(path)
+
+
+def _make(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise _cannot_make(path, problem) from problem
+    return path
+
+
+def _cannot_make(path: Path, problem: OSError) -> RunError:
+    return RunError(
+        f"cannot make the folder {path}: {problem.strerror or problem}",
+        help="check the path and its permissions",
+    )
+
+
+def _safe(name: str) -> PurePosixPath:
+    """A relative path that stays inside its folder."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or not path.parts or ".." in path.parts or re.search(r"[\\:\0]", name):
+        raise RunError(
+            f"the file name '{name}' leads out of the run folder",
+            help="use files that lie beside the model or below it",
+        )
+    return path
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise RunError(f"cannot read {path}: {problem}", help="the run may be damaged") from problem
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(_text(path))
+    except ValueError as problem:
+        raise RunError(
+            f"{path} is damaged: {problem}", help="start a new run from model.gc"
+        ) from problem
+    if not isinstance(value, dict):
+        raise RunError(f"{path} is not a JSON object", help="start a new run from model.gc")
+    return value

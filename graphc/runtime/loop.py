@@ -1,0 +1,357 @@
+"""The training loop.
+
+A run advances by whole epochs: the state, the best and the last checkpoint and the history change
+together at the end of one. Whatever stops it in between, Ctrl-C included, discards the epoch that
+had begun, and a run that is resumed equals one that was never stopped, bit for bit. For this the
+order of an epoch's examples depends on the seed and the epoch's number alone.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from graphc.runtime.check import check_raw
+from graphc.runtime.checkpoint import (
+    CheckpointInfo,
+    load_checkpoint,
+    not_finite,
+    signature_digest,
+)
+from graphc.runtime.errors import RunError
+from graphc.runtime.evaluation import evaluate_examples
+from graphc.runtime.examples import Examples, load_examples
+from graphc.runtime.face import Arrays, Module, Raw, Trainer
+from graphc.runtime.folder import RunFolder
+from graphc.runtime.progress import CallReporter, Reporter, SilentReporter
+from graphc.runtime.records import (
+    Best,
+    EpochRecord,
+    Evaluation,
+    RunStart,
+    Stopped,
+    TrainResult,
+    is_better,
+    watched_value,
+)
+from graphc.runtime.split import epoch_order
+
+__all__ = ["DivergedError", "ResumePoint", "TrainConfig", "initial_state", "resume_point", "train"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long and on what terms.
+
+    ``batch`` None takes all examples at once; ``patience`` None never stops early. The watched
+    value is the validation objective without penalties, or the loss or metric named ``watch``;
+    ``mode`` tells which direction is better.
+    """
+
+    epochs: int
+    batch: int | None = None
+    seed: int = 0
+    patience: int | None = None
+    watch: str | None = None
+    mode: Literal["min", "max"] = "min"
+
+    def __post_init__(self) -> None:
+        _at_least("epochs", self.epochs, 0)
+        _at_least("batch", self.batch, 1)
+        _at_least("patience", self.patience, 1)
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """Where a stopped run goes on: after ``epoch`` whole epochs, from ``state``."""
+
+    state: Arrays
+    epoch: int
+    best: Best | None
+
+
+class DivergedError(RunError):
+    """Training ran into NaN or infinity. ``result`` is the run up to the last whole epoch."""
+
+    def __init__(self, message: str, help: str, result: TrainResult) -> None:
+        super().__init__(message, help)
+        self.result = result
+
+
+def initial_state(module: Module, raw_train: Raw, seed: int) -> Arrays:
+    """A fresh state, the data section's constants fitted on the training part."""
+    # One NaN would spoil every fitted constant, and then no message could name its row.
+    check_raw(raw_train, module, part="the training part")
+    state = module.init(seed=seed)
+    fit: Callable[[Raw, Arrays], Arrays] | None = getattr(module, "fit", None)
+    return state if fit is None else fit(raw_train, state)
+
+
+def resume_point(folder: RunFolder, module: Module) -> ResumePoint:
+    """Where the run in a folder goes on. RunError when its checkpoints do not fit the model."""
+    state, info = load_checkpoint(folder.last, module.signature)
+    best = None
+    if info.best_value is not None:
+        kept, _ = load_checkpoint(folder.best, module.signature)
+        best = Best(info.best_epoch, info.best_value, kept)
+    return ResumePoint(state, info.epoch, best)
+
+
+def train(
+    module: Module,
+    state: Arrays,
+    raw_train: Raw,
+    raw_validation: Raw | None,
+    config: TrainConfig,
+    *,
+    folder: RunFolder | None = None,
+    report: Reporter | Callable[[EpochRecord], None] | None = None,
+    start_epoch: int = 0,
+    best: Best | None = None,
+) -> TrainResult:
+    """Train from ``state`` until ``config.epochs`` epochs are done in all, or it stops early.
+
+    ``state`` has its fitted constants already (see :func:`initial_state`); it is not changed.
+    ``raw_*`` map columns to arrays ``[n, ...]``. To resume, pass what :func:`resume_point` gives;
+    lines that the folder's history has beyond ``start_epoch`` are written again. Ctrl-C ends the
+    run with the result "interrupted". RunError for data that does not fit the model and for a
+    full disk; DivergedError, a RunError, when the objective is not finite.
+    """
+    reporter = _reporter(report)
+    parts = _Parts(
+        load_examples(module, state, raw_train, part="the training part"),
+        None
+        if raw_validation is None
+        else load_examples(module, state, raw_validation, part="the validation part"),
+    )
+    _expect_watchable(module, config, parts)
+    return _Run(module, state, parts, config, folder, reporter, start_epoch, best).go()
+
+
+@dataclass(frozen=True)
+class _Parts:
+    train: Examples
+    validation: Examples | None
+
+
+class _Run:
+    """One call of :func:`train`: what it was given, and how far it has come."""
+
+    def __init__(
+        self,
+        module: Module,
+        state: Arrays,
+        parts: _Parts,
+        config: TrainConfig,
+        folder: RunFolder | None,
+        reporter: Reporter,
+        start_epoch: int,
+        best: Best | None,
+    ) -> None:
+        self.module = module
+        self.parts = parts
+        self.config = config
+        self.folder = folder
+        self.reporter = reporter
+        self.start_epoch = start_epoch
+        self.best = best
+        self.last = state
+        self.epoch = start_epoch
+        self.history: list[EpochRecord] = []
+        single = module.signature["batch"] is None
+        count = parts.train.count
+        self.batch = 1 if single else min(config.batch or count, count)
+        self.steps = math.ceil(count / self.batch)
+
+    def go(self) -> TrainResult:
+        self._open_folder()
+        # A copy, because a trainer may work in the arrays that it is given.
+        trainer = self.module.Trainer(
+            {name: array.copy() for name, array in self.last.items()},
+            self.batch,
+            steps_per_epoch=self.steps,
+            epochs=self.config.epochs,
+        )
+        stopped: Stopped
+        try:
+            try:
+                self.reporter.start(self._start())
+                stopped = self._epochs(trainer)
+            except KeyboardInterrupt:
+                stopped = "interrupted"
+            result = self._result(stopped)
+            self.reporter.finish(result)
+        finally:
+            self.reporter.close()
+        return result
+
+    def _open_folder(self) -> None:
+        """Make the folder agree with the state that training starts from."""
+        self._expect_finite(self.last, "at the start")
+        if self.folder is None:
+            return
+        self.folder.rewind(self.start_epoch)
+        if self.start_epoch == 0:
+            self.folder.save_last(self.last, self._info(self.last, 0, None, self.best))
+
+    def _epochs(self, trainer: Trainer) -> Stopped:
+        while self.epoch < self.config.epochs:
+            if self._out_of_patience():
+                return "early"
+            self._one_epoch(trainer)
+        return "finished"
+
+    def _out_of_patience(self) -> bool:
+        best_epoch = self.best.epoch if self.best else 0
+        patience = self.config.patience
+        return patience is not None and self.epoch - best_epoch >= patience
+
+    def _one_epoch(self, trainer: Trainer) -> None:
+        began = time.perf_counter()
+        objective = self._steps(trainer)
+        state = trainer.state()
+        self._expect_finite(state, f"in epoch {self.epoch + 1}")
+        scores = self._validate(state)
+        value = objective if scores is None else watched_value(self.config.watch, scores)
+        record = EpochRecord(
+            epoch=self.epoch + 1,
+            step=int(state["step"]),
+            objective=objective,
+            validation=scores,
+            value=value,
+            best=is_better(value, self.best, self.config.mode),
+            seconds=time.perf_counter() - began,
+        )
+        self._commit(record, state)
+
+    def _steps(self, trainer: Trainer) -> float:
+        """All steps of an epoch; the mean objective, weighted by examples."""
+        order = epoch_order(self.parts.train.count, self.config.seed, self.epoch)
+        step = trainer.step
+        tell = self.reporter.step if self.reporter.each_step else None
+        total = 0.0
+        for number, (batch, count) in enumerate(self.parts.train.shuffled(order, self.batch)):
+            objective = float(step(batch))
+            # A difference with itself is zero for finite numbers only.
+            if objective - objective != 0.0:
+                raise self._diverged(
+                    f"the objective became {objective} in epoch {self.epoch + 1}, "
+                    f"step {number + 1} of {self.steps}"
+                )
+            total += objective * count
+            if tell is not None:
+                tell(number + 1, objective)
+        return total / self.parts.train.count
+
+    def _validate(self, state: Arrays) -> Evaluation | None:
+        if self.parts.validation is None:
+            return None
+        return evaluate_examples(self.module, state, self.parts.validation, self.config.batch)
+
+    def _commit(self, record: EpochRecord, state: Arrays) -> None:
+        """Take an epoch into the run. `last` is written after all else: a run that is killed
+        before it repeats the epoch when it is resumed, and writes the same again."""
+        best = Best(record.epoch, record.value, state) if record.best else self.best
+        if self.folder is not None:
+            info = self._info(state, record.epoch, record.value, best)
+            self.folder.append_epoch(record.as_json())
+            if record.best:
+                self.folder.save_best(state, info)
+            self.folder.save_last(state, info)
+        self.best = best
+        self.last = state
+        self.epoch = record.epoch
+        self.history.append(record)
+        self.reporter.epoch(record)
+
+    def _expect_finite(self, state: Arrays, when: str) -> None:
+        name = not_finite(state, self.module.signature)
+        if name is not None:
+            raise self._diverged(f"{name} has NaN or infinite values {when}")
+
+    def _diverged(self, what: str) -> DivergedError:
+        kept: Path | None = self.folder.last if self.folder and self.epoch > 0 else None
+        where = f"; the state after epoch {self.epoch} is in {kept}" if kept else ""
+        return DivergedError(
+            what,
+            f"try a smaller learning rate, and look for extreme values in the data{where}",
+            self._result("interrupted"),
+        )
+
+    def _result(self, stopped: Stopped) -> TrainResult:
+        return TrainResult(
+            state=self.best.state if self.best else self.last,
+            last=self.last,
+            best_epoch=self.best.epoch if self.best else 0,
+            best_value=self.best.value if self.best else None,
+            epochs_run=len(self.history),
+            history=tuple(self.history),
+            stopped=stopped,
+        )
+
+    def _info(
+        self, state: Arrays, epoch: int, value: float | None, best: Best | None
+    ) -> CheckpointInfo:
+        return CheckpointInfo(
+            model=self.module.signature["model"],
+            signature=signature_digest(self.module.signature),
+            epoch=epoch,
+            step=int(state["step"]),
+            watch=self._watch(),
+            value=value,
+            best_epoch=best.epoch if best else 0,
+            best_value=best.value if best else None,
+            classes={name: list(names) for name, names in self.module.classes.items()},
+        )
+
+    def _watch(self) -> str:
+        return self.config.watch or "objective"
+
+    def _start(self) -> RunStart:
+        validation = self.parts.validation
+        return RunStart(
+            model=self.module.signature["model"],
+            epochs=self.config.epochs,
+            start_epoch=self.start_epoch,
+            steps_per_epoch=self.steps,
+            examples=self.parts.train.count,
+            validation=None if validation is None else validation.count,
+            watch=self._watch(),
+        )
+
+
+def _reporter(report: Reporter | Callable[[EpochRecord], None] | None) -> Reporter:
+    if report is None:
+        return SilentReporter()
+    if isinstance(report, Reporter):
+        return report
+    return CallReporter(report)
+
+
+def _expect_watchable(module: Module, config: TrainConfig, parts: _Parts) -> None:
+    """Ask early, not after an epoch that may take an hour."""
+    if config.watch is None:
+        return
+    signature = module.signature
+    watched_value(
+        config.watch,
+        {
+            "objective": 0.0,
+            "losses": dict.fromkeys(signature["losses"], 0.0),
+            "metrics": dict.fromkeys(signature["metrics"], 0.0),
+        },
+    )
+    if parts.validation is None and config.watch != "objective":
+        raise RunError(
+            f"watch = {config.watch} needs a validation part, and this run has none",
+            help="give the split a validation part, or leave watch out",
+        )
+
+
+def _at_least(name: str, value: int | None, least: int) -> None:
+    if value is not None and value < least:
+        raise RunError(f"{name} = {value} is too small", help=f"give {name} = {least} or more")

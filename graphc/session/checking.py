@@ -1,0 +1,157 @@
+"""From a request to a checked program: the text, its settings, and what is known of its data.
+
+The data file is looked at before the text is checked, because the shapes and classes of its
+columns take part in the types. A file that is not there is no error yet: a model can be checked
+and compiled without its data.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from graphc.diagnostics import Diagnostics, Source
+from graphc.language import parse, tree
+from graphc.model import ModelSpec, Program, elaborate
+from graphc.model.elaborate import Settings
+from graphc.runtime import ColumnInfo, RunError, describe
+from graphc.runtime.wording import count
+
+__all__ = ["Checked", "Request", "check", "deep_recursion"]
+
+_RECURSION_LIMIT = 20_000
+FILE_KEYS = ("file", "train", "test")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be compiled.
+
+    ``base`` is the folder that data paths are relative to; ``files`` are texts of used files,
+    which are read from the disk where absent; ``columns`` is what is known of the data already;
+    ``data`` is a file to take in place of those that the text names.
+    """
+
+    source: Source
+    base: Path
+    sets: Mapping[str, str] = field(default_factory=dict)
+    examples: Mapping[str, str] = field(default_factory=dict)
+    precision: str | None = None
+    files: Mapping[str, str] | None = None
+    columns: Mapping[str, ColumnInfo] | None = None
+    data: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """A program without errors. ``classes`` are the names of each text target's classes."""
+
+    request: Request
+    program: Program
+    warnings: Diagnostics
+    columns: Mapping[str, ColumnInfo] | None
+    classes: Mapping[str, tuple[str, ...]]
+
+    @property
+    def spec(self) -> ModelSpec:
+        return self.program.spec
+
+
+def check(request: Request) -> Checked:
+    """Check a text. CompileError with all that is wrong in it, RunError for unfit data."""
+    with deep_recursion(request.source.name):
+        columns = request.columns if request.columns is not None else _columns(request)
+        diagnostics = Diagnostics()
+        settings = Settings(
+            sets=dict(request.sets),
+            examples=dict(request.examples),
+            precision=request.precision,
+            files=None if request.files is None else dict(request.files),
+            columns=columns,
+        )
+        program = elaborate(request.source, diagnostics, settings)
+    classes = _classes(program.spec, columns or {})
+    return Checked(request, program, diagnostics, columns, classes)
+
+
+@contextlib.contextmanager
+def deep_recursion(name: str) -> Iterator[None]:
+    """Room for deeply nested texts; beyond it, an error that says so."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _RECURSION_LIMIT))
+    try:
+        yield
+    except RecursionError as problem:
+        raise RunError(
+            f"{name} is nested too deeply to compile",
+            help="give intermediate values names, or use fewer rounds of repeat",
+        ) from problem
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def _columns(request: Request) -> Mapping[str, ColumnInfo] | None:
+    """What the headers of the data file tell; None when there is no file to ask."""
+    if request.data is not None:
+        return describe(request.data)
+    named = _named_files(request)
+    for key in ("file", "train"):
+        path = request.base / named[key] if key in named else None
+        if path is not None and path.exists():
+            return describe(path)
+    return None
+
+
+def _named_files(request: Request) -> dict[str, str]:
+    """The data section's files, as far as they are plain texts."""
+    named: dict[str, str] = {}
+    for statement in parse(request.source, Diagnostics()).statements:
+        if isinstance(statement, tree.Section) and statement.kind == "data":
+            for entry in statement.entries:
+                if isinstance(entry, tree.Entry) and isinstance(entry.value, tree.Text):
+                    named[entry.name.name] = entry.value.value
+    for key in FILE_KEYS:
+        override = request.sets.get(f"data.{key}")
+        if override is not None:
+            named[key] = _unquoted(override)
+    return {key: named[key] for key in FILE_KEYS if key in named}
+
+
+def _unquoted(text: str) -> str:
+    quoted = len(text) >= 2 and text[0] == text[-1] == '"'
+    return text[1:-1] if quoted else text
+
+
+def _classes(
+    spec: ModelSpec, columns: Mapping[str, ColumnInfo]
+) -> dict[str, tuple[str, ...]]:
+    """Sorted class names of the targets that read a text column."""
+    classes: dict[str, tuple[str, ...]] = {}
+    for column, readers in spec.data.columns.items():
+        info = columns.get(column)
+        if info is None or info.kind != "text":
+            continue
+        for name in readers:
+            declared = spec.inputs[name].type.classes
+            if declared is not None:
+                classes[name] = _expected(name, column, info, declared)
+    return classes
+
+
+def _expected(name: str, column: str, info: ColumnInfo, declared: int) -> tuple[str, ...]:
+    if info.classes is None:
+        raise RunError(
+            f"column {column} has more distinct texts than classes can have",
+            help=f"{name} is label{{{declared}}}: give it a column of class names",
+        )
+    if len(info.classes) != declared:
+        shown = ", ".join(info.classes[:8]) + (", …" if len(info.classes) > 8 else "")
+        raise RunError(
+            f"column {column} has {count(len(info.classes), 'class').replace('classs', 'classes')}"
+            f" ({shown}), but {name} is label{{{declared}}}",
+            help=f"declare {name} as label{{{len(info.classes)}}}, or correct the column",
+        )
+    return info.classes
