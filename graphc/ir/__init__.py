@@ -6,7 +6,7 @@ The only room that knows NetworkX. It knows no primitive operator (``graphc.ops`
 from graphc.ir.builder import Builder, Value
 from graphc.ir.dims import Dim, Size, divide_exactly, product, symbol
 from graphc.ir.graph import Body, Call, Graph, Node, Operand, Origin
-from graphc.ir.inline import flatten, inline_call, inline_calls, join_place, placed
+from graphc.ir.inline import flatten, inline_call, inline_calls, join_place, placed, relocate
 from graphc.ir.operator import OPERATORS, Operator, Sample, TypeRuleError, WriteContext
 from graphc.ir.textform import parse_graph, print_graph
 from graphc.ir.types import AnyType, Kind, TupleType, Type, broadcast_shapes, is_real
@@ -44,6 +44,7 @@ __all__ = [
     "placed",
     "print_graph",
     "product",
+    "relocate",
     "symbol",
     "verify",
 ]

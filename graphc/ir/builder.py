@@ -39,7 +39,7 @@ class Builder:
 
     def emit(self, op: Operator, *inputs: Value, name: str = "") -> Value:
         """Apply ``op``; its type rule decides the type, or raises TypeRuleError."""
-        type = op.infer(*(value.type for value in inputs))
+        type = op.infer(*(value.any_type for value in inputs))  # type: ignore[arg-type]
         return self.place(op, tuple(value.id for value in inputs), type, name)
 
     def place(self, op: Operator, inputs: tuple[int, ...], type: AnyType, name: str = "") -> Value:

@@ -301,7 +301,7 @@ class Builder(Transformer[Token, Any]):
 
     def placed(self, children: list[Any]) -> tree.Placed:
         value, preposition, selector = children
-        pattern = unicodedata.normalize("NFC", selector)
+        pattern = unicodedata.normalize("NFC", str(selector))
         node = tree.Placed(
             self.span(value.span.start, _end(selector)),
             value,

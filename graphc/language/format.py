@@ -237,6 +237,8 @@ class _Writer:
             match for match in _COMMENTS.finditer(self.source) if match.group().startswith("#")
         ]
         self.next_comment = 0
+        self.opened_at = 0
+        """How many lines there were when the block being written, or the file, began."""
 
     # ------------------------------------------------------------------- comments, blank lines
 
@@ -279,7 +281,7 @@ class _Writer:
     def blank_line_before(self, offset: int) -> None:
         """Keep one blank line where the source has some, but none after an opening brace."""
         line_start = self.source.rfind("\n", 0, offset)
-        if line_start <= 0 or not self.lines or self.lines[-1].endswith("{"):
+        if line_start <= 0 or len(self.lines) == self.opened_at:
             return
         above = self.source.rfind("\n", 0, line_start)
         if self.lines[-1] and not self.source[above + 1 : line_start].strip():
@@ -412,6 +414,7 @@ class _Writer:
         if not body:
             return
         self.comment_behind_brace()
+        self.opened_at = len(self.lines)
         self.statements(body, indent + _INDENT)
         self.comments_before(self.closing_brace(body[-1].span.end), indent + _INDENT)
 

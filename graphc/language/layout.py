@@ -46,7 +46,8 @@ _SCAN = re.compile(
 _CONTROL_IN_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _TOUCHES_NAME = re.compile(r"[\w\u0300-\u036f]")
 
-_CONTINUES = re.compile(r"\|>|derivative(?![\w'])(?![ \t]*(?:=(?!=)|,))")
+_DEFINITION = re.compile(r"def[ \t]")
+_DERIVATIVE = re.compile(r"derivative(?![\w'])(?![ \t]*(?:=(?!=)|,))")
 _ELSE = re.compile(r"else(?!\w)")
 _KEYWORD_LINE = re.compile(
     r"(?:model|use|hyper|input|target|param|state|loss|metric|output|def|layer|optimizer|repeat)"
@@ -113,7 +114,9 @@ class _Scanner:
         self.open_counts: Counter[str] = Counter()
         self.inline = 0
         """How many of the open brackets make line breaks meaningless."""
-        self.indent = len(self.text) - len(self.text.lstrip(" \t"))
+        self.indent = len(self.text) - len(self.text.lstrip("\ufeff \t"))
+        self.top_line = self.indent
+        """Where the statement of the top level begins that is being read."""
         self.anchor = 0
         """The end of what the scan last stopped at, comments apart."""
         self.anchor_character = ""
@@ -244,8 +247,12 @@ class _Scanner:
         return not wants_more and _BINDING_LINE.match(self.text, end) is not None
 
     def continues(self, start: int, end: int) -> bool:
-        if _CONTINUES.match(self.text, end):
+        """Whether the line at ``end`` goes on with the statement: a link of a chain, the derivative
+        of a definition, or an ``else``."""
+        if self.text.startswith("|>", end):
             return True
+        if not self.brackets and _DERIVATIVE.match(self.text, end):
+            return _DEFINITION.match(self.text, self.top_line) is not None
         return self.last_character(start) == "}" and _ELSE.match(self.text, end) is not None
 
     def last_character(self, end: int) -> str:
@@ -262,6 +269,8 @@ class _Scanner:
         self.layout.resumes.append(Resume(start, len(self.brackets)))
         self.blank(start, end, keep=True)
         self.indent = indent
+        if not self.brackets:
+            self.top_line = end
         self.anchor, self.anchor_character = end, ""
 
     def end_of_text(self, start: int) -> None:

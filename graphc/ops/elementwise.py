@@ -630,6 +630,9 @@ class StopGradient(Elementwise):
     def numpy(self, w: WriteContext, *args: str) -> str:
         return args[0]
 
+    def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
+        return f"np.copyto({out}, {args[0]})"
+
     @classmethod
     def samples(cls) -> list[Sample]:
         return [Sample(cls(), REAL2[:1])]

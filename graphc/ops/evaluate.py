@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.ir import Call, Graph, Node, Operator, Type, WriteContext
+from graphc.ir import Call, Graph, Node, Operator, Type, WriteContext, join_place, relocate
 from graphc.ops import helpers
 from graphc.ops.leaves import Clock, Dimension, Item, Leaf
 
@@ -67,6 +67,7 @@ class _Scope:
         self.real = real
         self.seed = seed
         self.step = step
+        self.place = ""
 
     def value(self, node: Node, graph: Graph, values: Mapping[int, Any]) -> Any:
         op = node.op
@@ -78,12 +79,17 @@ class _Scope:
         if isinstance(op, Item):
             return args[0][op.index]
         if isinstance(op, Call):
-            body = op.body
-            given = dict(zip(body.operands, args, strict=True))
-            results = self._body(body.graph, body.results, given)
-            return tuple(results) if len(results) > 1 else results[0]
+            return self._call(op, args)
         types = tuple(graph[i].tensor for i in node.inputs)
-        return compute(op, types, node.tensor, args, self)
+        return compute(relocate(op, self.place), types, node.tensor, args, self)
+
+    def _call(self, op: Call, args: list[Any]) -> Any:
+        """A call's results; the draws inside are keyed by where it stands."""
+        outer, self.place = self.place, join_place(self.place, op.place)
+        given = dict(zip(op.body.operands, args, strict=True))
+        results = self._body(op.body.graph, op.body.results, given)
+        self.place = outer
+        return tuple(results) if len(results) > 1 else results[0]
 
     def _body(self, graph: Graph, ids: tuple[int, ...], given: dict[int, Any]) -> list[Any]:
         values = given

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 
 
-def _words(count: int, seed: int, place: int, step: int) -> np.ndarray[Any, Any]:
+Array = Any
+
+
+def _words(count: int, seed: int, place: int, step: int) -> Array:
     """`count` 64-bit words that depend only on (seed, place, step): Philox4x64-10."""
     counter = np.array([0, 0, step, 0], dtype=np.uint64)
     key = np.array([seed, place], dtype=np.uint64)
@@ -30,30 +33,30 @@ def _word_source(seed: int, place: int) -> Any:
     return words
 
 
-def _uniform(shape: Any, seed: int, place: int, step: int, real: Any) -> np.ndarray[Any, Any]:
+def _uniform(shape: Any, seed: int, place: int, step: int, real: Any) -> Array:
     """Uniform on [0, 1)."""
     return _uniform_of(_words(int(np.prod(shape)), seed, place, step), shape, real)
 
 
-def _uniform_of(words: Any, shape: Any, real: Any) -> np.ndarray[Any, Any]:
+def _uniform_of(words: Any, shape: Any, real: Any) -> Array:
     """Uniform on [0, 1): the leading bits of one word an element."""
     bits = np.finfo(real).nmant + 1
     return ((words >> np.uint64(64 - bits)) * real(2.0**-bits)).astype(real).reshape(shape)
 
 
-def _normal(shape: Any, seed: int, place: int, step: int, real: Any) -> np.ndarray[Any, Any]:
+def _normal(shape: Any, seed: int, place: int, step: int, real: Any) -> Array:
     """Standard normal."""
     return _normal_of(_words(2 * int(np.prod(shape)), seed, place, step), shape, real)
 
 
-def _normal_of(words: Any, shape: Any, real: Any) -> np.ndarray[Any, Any]:
+def _normal_of(words: Any, shape: Any, real: Any) -> Array:
     """Standard normal by Box and Muller: two words an element."""
     u = (words >> np.uint64(11)) * 2.0**-53
     radius = np.sqrt(-2.0 * np.log(1.0 - u[0::2]))
     return (radius * np.cos(2.0 * np.pi * u[1::2])).astype(real).reshape(shape)
 
 
-def _bernoulli(p: float, shape: Any, seed: int, place: int, step: int) -> np.ndarray[Any, Any]:
+def _bernoulli(p: float, shape: Any, seed: int, place: int, step: int) -> Array:
     """True with probability p, in steps of 1/65536."""
     count = int(np.prod(shape))
     return _lanes(_words((count + 3) // 4, seed, place, step), shape) < _threshold(p)
@@ -64,27 +67,27 @@ def _threshold(p: float) -> int:
     return round(float(p) * 65536)
 
 
-def _lanes(words: Any, shape: Any) -> np.ndarray[Any, Any]:
+def _lanes(words: Any, shape: Any) -> Array:
     """16 bits of the words an element, lowest first."""
     lanes = words.astype("<u8", copy=False).view("<u2")
     return lanes[: int(np.prod(shape))].reshape(shape)
 
 
-def _placed(d: Any, shape: Any, index: Any) -> np.ndarray[Any, Any]:
+def _placed(d: Any, shape: Any, index: Any) -> Array:
     """Zeros with `d` at `index`."""
     result = np.zeros(shape, dtype=d.dtype)
     result[index] = d
     return result
 
 
-def _added_rows(d: Any, index: Any, shape: Any) -> np.ndarray[Any, Any]:
+def _added_rows(d: Any, index: Any, shape: Any) -> Array:
     """Zeros with the rows of `d` added at `index`."""
     result = np.zeros(shape, dtype=d.dtype)
     np.add.at(result, index, d)
     return result
 
 
-def _at_labels(d: Any, labels: Any, classes: int) -> np.ndarray[Any, Any]:
+def _at_labels(d: Any, labels: Any, classes: int) -> Array:
     """Zeros with a new last axis, `d` at each label."""
     return np.where(np.asarray(labels)[..., None] == np.arange(classes), np.asarray(d)[..., None], 0)
 

@@ -7,11 +7,13 @@ from typing import Any
 
 from graphc.ir import (
     AnyType,
+    Kind,
     Operator,
     Size,
     TupleType,
     Type,
     TypeRuleError,
+    Value,
     WriteContext,
 )
 
@@ -84,7 +86,9 @@ class Constant(Operator):
         while isinstance(value, tuple):
             shape.append(len(value))
             value = value[0] if value else 0.0
-        kind = "bool" if isinstance(value, bool) else "int" if isinstance(value, int) else "real"
+        kind: Kind = "bool" if isinstance(value, bool) else "real"
+        if isinstance(value, int) and not isinstance(value, bool):
+            kind = "int"
         return Type(kind, tuple(shape))
 
     def numpy(self, w: WriteContext, *args: str) -> str:
@@ -118,7 +122,7 @@ class Item(Operator):
     flops = 0
     index: int
 
-    def infer(self, *types: AnyType) -> Type:  # type: ignore[override]
+    def infer(self, *types: AnyType) -> Type:
         (tuple_type,) = types
         if not isinstance(tuple_type, TupleType):
             raise TypeRuleError("E202", "only a call that returns several values has items")
@@ -141,6 +145,10 @@ class IfTraining(Operator):
                 blame=(0, 1),
             )
         return types[0]
+
+    def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value:
+        zeros = d.builder.zeros(d.type)
+        return d.apply("if_training", zeros) if i == 0 else zeros.apply("if_training", d)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,8 @@ class Matmul(Operator):
             row = d.apply("reshape", shape=(*d.shape[:-1], 1, d.shape[-1]))
             column = a.apply("reshape", shape=(a.shape[0], 1))
             return _summed(row, _swapped(b), a) if i == 0 else column @ row
-        return d @ _swapped(b) if i == 0 else _weight_gradient(a, b, d)
+        gradient = d @ _swapped(b) if i == 0 else _weight_gradient(a, b, d)
+        return d.builder.unbroadcast(gradient, xs[i].shape)
 
     def numpy(self, w: WriteContext, *args: str) -> str:
         return f"{args[0]} @ {args[1]}"

@@ -45,6 +45,8 @@ class Reshape(Operator):
         return d.apply("reshape", shape=xs[0].shape)
 
     def numpy(self, w: WriteContext, *args: str) -> str:
+        if w.types[0].rank == 0:
+            return f"np.reshape({args[0]}, {w.shape(self.shape)})"
         return f"{args[0]}.reshape({w.shape(self.shape)})"
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:

@@ -1,10 +1,10 @@
-"""Program to plan: the order of the nodes, what each of them costs at run time, and where it is kept.
+"""Program to plan: the order of the nodes, what each of them is at run time, where it is kept.
 
 A plan is known before anything runs. It says nothing about the text of a target; how one writes an
 operator is the operator's and the backend's matter.
 """
 
-from graphc.schedule.order import How, classify, is_backward, needed_inputs, ordered
+from graphc.schedule.order import How, classify, is_backward, ordered
 from graphc.schedule.plan import Plan, Slot, Step, plan, plan_update
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "Step",
     "classify",
     "is_backward",
-    "needed_inputs",
     "ordered",
     "plan",
     "plan_update",

@@ -7,17 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from graphc.ir import Graph, Node, Operand, Type
-from graphc.ops.leaves import Clock, Constant, Leaf, SizeOf
+from graphc.ops.leaves import Clock, Constant, Dimension, Leaf
 from graphc.ops.random import Draw
 from graphc.ops.shapes import Index
 
-__all__ = ["How", "classify", "is_backward", "needed_inputs", "ordered"]
+__all__ = ["How", "classify", "is_backward", "ordered"]
 
 How = Literal["leaf", "literal", "static", "scalar", "view", "compute"]
 """What a node is at run time.
 
 ``leaf``     comes from outside.
-``literal``  a number in the source, or a number of elements.
+``literal``  a number in the source, or a symbolic dimension.
 ``static``   depends on no leaf and no draw: computed once the dimensions are known.
 ``scalar``   a single number that depends on clocks and static numbers only: computed in f64.
 ``view``     the memory of its first operand under another shape.
@@ -30,18 +30,13 @@ def is_backward(node: Node) -> bool:
     return bool(node.origin.adjoint_of) or node.origin.made_by == "differentiate"
 
 
-def needed_inputs(node: Node) -> tuple[int, ...]:
-    """The operands whose values the node reads; a number of elements needs only a type."""
-    return () if isinstance(node.op, SizeOf) else node.inputs
-
-
 def ordered(graph: Graph, roots: Iterable[int]) -> list[Node]:
     """What the roots need, every node after its operands; forward before backward, then by id."""
     needed = _needed(graph, roots)
     users: dict[int, list[int]] = {id: [] for id in needed}
     waiting: dict[int, int] = {}
     for id in needed:
-        operands = set(needed_inputs(graph[id]))
+        operands = set(graph[id].inputs)
         waiting[id] = len(operands)
         for operand in operands:
             users[operand].append(id)
@@ -65,7 +60,7 @@ def _needed(graph: Graph, roots: Iterable[int]) -> set[int]:
         id = stack.pop()
         if id not in seen:
             seen.add(id)
-            stack.extend(needed_inputs(graph[id]))
+            stack.extend(graph[id].inputs)
     return seen
 
 
@@ -81,12 +76,12 @@ def _classify(node: Node, how: Mapping[int, How], static_arrays: bool) -> How:
     op = node.op
     if isinstance(op, Clock):
         return "scalar"
+    single = node.tensor.shape == ()
+    if isinstance(op, Dimension) or (single and isinstance(op, Constant)):
+        return "literal"
     if isinstance(op, Leaf | Operand):
         return "leaf"
-    single = node.tensor.shape == ()
-    if single and isinstance(op, Constant | SizeOf):
-        return "literal"
-    given = {how[i] for i in needed_inputs(node)}
+    given = {how[i] for i in node.inputs}
     if not isinstance(op, Draw):
         if given <= {"literal", "static"} and (single or static_arrays):
             return "static"

@@ -15,7 +15,7 @@ from graphc.model.program import Program, RootKey
 from graphc.ops.elementwise import Cast, StopGradient
 from graphc.ops.leaves import Parameter, StateRead
 from graphc.ops.shapes import Broadcast, Reshape
-from graphc.schedule.order import How, classify, needed_inputs, ordered
+from graphc.schedule.order import How, classify, ordered
 
 __all__ = ["Plan", "Slot", "Step", "plan", "plan_update"]
 
@@ -66,8 +66,8 @@ class Plan:
 def plan(program: Program, *, symbols: Iterable[str]) -> Plan:
     """A plan of a training step: roots ``objective``, ``gradient`` and ``next``.
 
-    ``symbols`` are the symbolic dimensions that a run knows. Gradients get slots whose target is the
-    parameter's name. The program is left as it is.
+    ``symbols`` are the symbolic dimensions that a run knows. Gradients get slots whose target is
+    the parameter's name. The program is left as it is.
     """
     graph = program.graph.copy()
     roots = {key: id for key, id in program.roots.items() if key[0] in _ROLES}
@@ -206,11 +206,11 @@ class _Planner:
                 self.owner[node.inputs[0]] if self.how[node.id] == "view" else node.id
             )
         for position, node in enumerate(self.order):
-            for id in needed_inputs(node):
+            for id in node.inputs:
                 self.last[self.owner[id]] = position
 
     def _settle_view(self, node: Node) -> None:
-        """Whether the node's array is fixed and straight; a reshape of one that is not is a copy."""
+        """Whether an array is fixed and straight; a reshape of one that is not straight copies."""
         id, how = node.id, self.how[node.id]
         if how == "view":
             source = node.inputs[0]
@@ -243,9 +243,7 @@ class _Planner:
                 self._take(node, position)
             elif how == "view" and self.owner[node.id] in self.place:
                 self.place[node.id] = self.place[self.owner[node.id]]
-            steps.append(
-                Step(node, how, self.place.get(node.id), node.id in self.fixed)
-            )
+            steps.append(Step(node, how, self.place.get(node.id), node.id in self.fixed))
             self._release(node, position)
         finals = tuple(
             (id, self.given[name])
@@ -306,7 +304,7 @@ class _Planner:
         return owner not in self.kept and self.last.get(owner, -1) < position
 
     def _release(self, node: Node, position: int) -> None:
-        for id in needed_inputs(node):
+        for id in node.inputs:
             owner = self.owner[id]
             slot = self.place.get(owner)
             if slot is None or self.last[owner] != position or owner in self.kept:

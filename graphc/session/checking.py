@@ -8,6 +8,7 @@ and compiled without its data.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,6 @@ from graphc.language import parse, tree
 from graphc.model import ModelSpec, Program, elaborate
 from graphc.model.elaborate import Settings
 from graphc.runtime import ColumnInfo, RunError, describe
-from graphc.runtime.wording import count
 
 __all__ = ["Checked", "Request", "check", "deep_recursion"]
 
@@ -31,8 +31,7 @@ class Request:
     """What is to be compiled.
 
     ``base`` is the folder that data paths are relative to; ``files`` are texts of used files,
-    which are read from the disk where absent; ``columns`` is what is known of the data already;
-    ``data`` is a file to take in place of those that the text names.
+    which are read from the disk where absent; ``columns`` is what is known of the data already.
     """
 
     source: Source
@@ -42,7 +41,6 @@ class Request:
     precision: str | None = None
     files: Mapping[str, str] | None = None
     columns: Mapping[str, ColumnInfo] | None = None
-    data: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,12 +93,10 @@ def deep_recursion(name: str) -> Iterator[None]:
 
 def _columns(request: Request) -> Mapping[str, ColumnInfo] | None:
     """What the headers of the data file tell; None when there is no file to ask."""
-    if request.data is not None:
-        return describe(request.data)
     named = _named_files(request)
     for key in ("file", "train"):
-        path = request.base / named[key] if key in named else None
-        if path is not None and path.exists():
+        path = request.base / named.get(key, "")
+        if named.get(key) and os.path.exists(path):
             return describe(path)
     return None
 
@@ -150,8 +146,8 @@ def _expected(name: str, column: str, info: ColumnInfo, declared: int) -> tuple[
     if len(info.classes) != declared:
         shown = ", ".join(info.classes[:8]) + (", …" if len(info.classes) > 8 else "")
         raise RunError(
-            f"column {column} has {count(len(info.classes), 'class').replace('classs', 'classes')}"
-            f" ({shown}), but {name} is label{{{declared}}}",
+            f"column {column} has {len(info.classes)} different texts ({shown}), "
+            f"but {name} is label{{{declared}}}",
             help=f"declare {name} as label{{{len(info.classes)}}}, or correct the column",
         )
     return info.classes

@@ -137,9 +137,9 @@ def test_three_labels_hang_from_right_to_left() -> None:
 
 def picture(text: str, start: int, end: int, label: str = "") -> list[str]:
     source = Source("a.gc", text)
-    return render_diagnostic(
-        Diagnostic("error", "E1", "t", Span(source, start, end), label)
-    ).split("\n")[3:]
+    return render_diagnostic(Diagnostic("error", "E1", "t", Span(source, start, end), label)).split(
+        "\n"
+    )[3:]
 
 
 def test_wide_characters_tabs_and_control_characters() -> None:

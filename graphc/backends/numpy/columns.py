@@ -8,7 +8,7 @@ from graphc.backends.numpy.functions import QUIET, gap, real_line, size_line, st
 from graphc.backends.numpy.names import NameAllocator
 from graphc.backends.numpy.plain import PlainBody
 from graphc.backends.numpy.text import DTYPES, Dims, leaf_label, symbols_in
-from graphc.backends.numpy.writer import Writer
+from graphc.backends.numpy.writer import Writer, quoted
 from graphc.ir import Node, Type
 from graphc.model.program import ModelSpec, Program, Programs
 from graphc.ops.leaves import Column, Input
@@ -23,10 +23,10 @@ def print_prepare(w: Writer, programs: Programs) -> None:
     for name, id in program.named("batch").items():
         body, lines = _column_block(program, [id], {id: name}, name)
         columns = [leaf_label(n) for _, n in body.leaves.values() if isinstance(n.op, Column)]
-        lines.line(f"batch[{name!r}] = {body.as_array(id)}")
+        lines.line(f"batch[{quoted(name)}] = {body.as_array(id)}")
         comma = "," if len(columns) == 1 else ""
-        names = ", ".join(map(repr, columns))
-        blocks.append((f"if _present(raw, {name!r}, ({names}{comma})):", lines))
+        names = ", ".join(map(quoted, columns))
+        blocks.append((f"if _present(raw, {quoted(name)}, ({names}{comma})):", lines))
     doc = "Inputs and targets from raw columns; targets whose columns are missing are left out."
     _print_blocks(w, program, "prepare(raw, state)", doc, "batch = {}", blocks, "return batch")
 
@@ -38,8 +38,8 @@ def print_restore(w: Writer, programs: Programs) -> None:
     for name, id in program.named("restored").items():
         body, lines = _column_block(program, [id], {id: name}, name)
         read = [leaf_label(n) for _, n in body.leaves.values() if isinstance(n.op, Input)]
-        lines.line(f"restored[{name!r}] = {body.as_array(id)}")
-        test = " and ".join(f"{label!r} in outputs" for label in read or [name])
+        lines.line(f"restored[{quoted(name)}] = {body.as_array(id)}")
+        test = " and ".join(f"{quoted(label)} in outputs" for label in read or [name])
         blocks.append((f"if {test}:", lines))
     doc = "Outputs in the units of the data, those that are given and have any."
     head, start = "restore(outputs, state)", "restored = {}"
@@ -53,7 +53,7 @@ def print_fit(w: Writer, programs: Programs) -> None:
     hints = {id: name for name, id in roots.items()}
     body, lines = _column_block(program, roots.values(), hints, "")
     for name, id in roots.items():
-        lines.line(f"new[{name!r}] = {body.as_array(id)}")
+        lines.line(f"new[{quoted(name)}] = {body.as_array(id)}")
     doc = "A copy of the state with the constants of the data computed from the training part."
     w.line(QUIET)
     with w.block("def fit(raw, state):"):
@@ -78,7 +78,7 @@ def _column_block(
             w.line(f"{variable} = {_column_text(program.spec, node, reader)}")
         elif isinstance(node.op, Input):
             dtype = DTYPES[node.tensor.kind]
-            w.line(f"{variable} = np.asarray(outputs[{node.op.label!r}], dtype={dtype})")
+            w.line(f"{variable} = np.asarray(outputs[{quoted(node.op.label)}], dtype={dtype})")
         if isinstance(node.op, Column | Input):
             types[variable] = node.tensor
     for symbol in sorted(dims.used):
@@ -92,8 +92,8 @@ def _column_text(spec: ModelSpec, node: Node, reader: str) -> str:
     column, type = leaf_label(node), node.tensor
     if type.kind == "label":
         name = reader or next(iter(spec.data.columns.get(column, ())), column)
-        return f"_label_column(raw, {column!r}, {name!r}, {type.classes})"
-    return f"_number_column(raw, {column!r}, {type.kind!r}, real)"
+        return f"_label_column(raw, {quoted(column)}, {quoted(name)}, {type.classes})"
+    return f"_number_column(raw, {quoted(column)}, {quoted(type.kind)}, real)"
 
 
 def _print_blocks(

@@ -14,7 +14,7 @@ from graphc.backends.numpy.text import (
     leaf_label,
     symbols_of,
 )
-from graphc.backends.numpy.writer import Writer
+from graphc.backends.numpy.writer import Writer, quoted
 from graphc.ir import Type
 from graphc.model.program import ModelSpec, Program, Programs
 from graphc.ops.leaves import Input, Parameter, StateRead
@@ -42,7 +42,7 @@ Finish = Callable[[PlainBody, Writer], None]
 def real_line(spec: ModelSpec) -> str:
     """A statement that gives the floating-point type of a state."""
     for name in spec.parameters:
-        return f"real = state[{name!r}].dtype.type"
+        return f"real = state[{quoted(name)}].dtype.type"
     return "real = REAL"
 
 
@@ -55,7 +55,7 @@ def print_predict(w: Writer, programs: Programs) -> None:
     roots = program.named("output")
 
     def finish(body: PlainBody, out: Writer) -> None:
-        out.items("return {", [f"{n!r}: {body.as_array(i)}" for n, i in roots.items()], "}")
+        out.items("return {", [f"{quoted(n)}: {body.as_array(i)}" for n, i in roots.items()], "}")
 
     doc = "Outputs by name, for inputs by name."
     _print(w, program, "predict", "inputs", doc, roots.values(), finish)
@@ -67,8 +67,8 @@ def print_losses(w: Writer, programs: Programs) -> None:
     roots, objective = program.named("loss"), program.roots.get(("objective", ""))
 
     def finish(body: PlainBody, out: Writer) -> None:
-        value = "float('nan')" if objective is None else body.as_number(objective)
-        items = [f"{n!r}: {body.as_number(i)}" for n, i in roots.items()]
+        value = 'float("nan")' if objective is None else body.as_number(objective)
+        items = [f"{quoted(n)}: {body.as_number(i)}" for n, i in roots.items()]
         out.items(f"return {value}, {{", items, "}")
 
     doc = "The objective without penalties, and each loss by name."
@@ -82,7 +82,7 @@ def print_metrics(w: Writer, programs: Programs) -> None:
     roots = program.named("metric")
 
     def finish(body: PlainBody, out: Writer) -> None:
-        out.items("return {", [f"{n!r}: {body.as_number(i)}" for n, i in roots.items()], "}")
+        out.items("return {", [f"{quoted(n)}: {body.as_number(i)}" for n, i in roots.items()], "}")
 
     doc = "Each metric by name, over the whole batch."
     _print(w, program, "metrics", "batch", doc, roots.values(), finish)
@@ -92,9 +92,7 @@ def print_gradients(w: Writer, programs: Programs) -> None:
     """``loss_and_gradients``, and ``_training`` where that differs or gives next states."""
     assert programs.evaluation is not None and programs.training is not None
     doc = "The objective and its gradient by each parameter. Nothing is changed."
-    texts = [
-        _gradient_body(program) for program in (programs.evaluation, programs.training)
-    ]
+    texts = [_gradient_body(program) for program in (programs.evaluation, programs.training)]
     if texts[0].lines == texts[1].lines and not programs.training.named("next"):
         head = "def loss_and_gradients(state, batch, training=False):"
         _print_parts(w, head, doc, texts[0])
@@ -118,14 +116,15 @@ def _gradient_body(program: Program, following: bool = False) -> Writer:
     states = program.named("next") if following else {}
 
     def finish(body: PlainBody, out: Writer) -> None:
-        zero = "np.zeros_like(state[{!r}])"
         items = [
-            f"{n!r}: {body.as_array(gradients[n]) if n in gradients else zero.format(n)}"
+            f"{quoted(n)}: {body.as_array(gradients[n])}"
+            if n in gradients
+            else f"{quoted(n)}: np.zeros_like(state[{quoted(n)}])"
             for n in spec.learned
         ]
         out.items("gradients = {", items, "}")
         if following:
-            items = [f"{n!r}: {body.as_array(i)}" for n, i in states.items()]
+            items = [f"{quoted(n)}: {body.as_array(i)}" for n, i in states.items()]
             out.items(f"return {body.as_number(objective)}, gradients, {{", items, "}")
         else:
             out.line(f"return {body.as_number(objective)}, gradients")
@@ -180,7 +179,7 @@ def _statements(
     if inputs:
         w.line("sizes = {}")
     for name, variable in inputs.items():
-        w.line(f"{variable} = _array({source}, {name!r}, real, sizes)")
+        w.line(f"{variable} = _array({source}, {quoted(name)}, real, sizes)")
     for symbol in sorted(dims.used):
         types = {variable: spec.inputs[name].type for name, variable in inputs.items()}
         w.line(size_line(symbol, dims, types))
@@ -227,7 +226,7 @@ def clock_preamble(w: Writer, body: PlainBody) -> None:
         for name in CLOCKS_OF_A_RUN.get(clock, ()):
             if name not in known:
                 known.add(name)
-                w.line(f"{name} = _of_run(state, {name!r}, {clock!r})")
+                w.line(f"{name} = _of_run(state, {quoted(name)}, {quoted(clock)})")
     for line in clock_lines(body.clocks):
         w.line(line)
 
@@ -235,4 +234,4 @@ def clock_preamble(w: Writer, body: PlainBody) -> None:
 def state_preamble(w: Writer, body: PlainBody) -> None:
     for variable, node in body.leaves.values():
         if isinstance(node.op, Parameter | StateRead):
-            w.line(f"{variable} = state[{node.op.label!r}]")
+            w.line(f"{variable} = state[{quoted(node.op.label)}]")

@@ -35,9 +35,7 @@ _FUNCTIONS = {
 } | {"copyto", "dot", "matmul", "square", "float64", "arange", "ones", "array", "asarray"}
 _FUNCTIONS |= {f"{name}_reduce" for name in _FUNCTIONS}
 _BUILTINS = {name for name in dir(builtins) if name.islower()}
-_RESERVED = frozenset(
-    {*_FACE.split(), *_LOCALS.split(), *_FUNCTIONS, *_BUILTINS, *keyword.kwlist}
-)
+_RESERVED = frozenset({*_FACE.split(), *_LOCALS.split(), *_FUNCTIONS, *_BUILTINS, *keyword.kwlist})
 
 
 def identifier(text: str) -> str:

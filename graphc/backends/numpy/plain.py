@@ -12,13 +12,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from graphc.backends.numpy.names import NameAllocator, name_values
-from graphc.backends.numpy.text import DTYPES, Dims, Line, Sections, atom, remark
+from graphc.backends.numpy.text import (
+    DTYPES,
+    Dims,
+    Line,
+    Sections,
+    as_operand,
+    atom,
+    guarded,
+    remark,
+)
 from graphc.backends.numpy.writer import Writer
 from graphc.ir import Graph, Node, WriteContext
 from graphc.ops.elementwise import Cast
 from graphc.ops.leaves import Clock
 from graphc.ops.random import Draw
-from graphc.schedule import How, classify, needed_inputs, ordered
+from graphc.schedule import How, classify, ordered
 
 __all__ = ["PlainBody"]
 
@@ -85,22 +94,21 @@ class PlainBody:
         how, op = self.how[node.id], node.op
         if how == "scalar" or (how == "static" and node.tensor.shape == ()):
             return op.numpy(self._context(node), *self._scalar_args(node))
-        args = [
-            self.value[i] if isinstance(op, Draw) else self.array_text(i)
-            for i in needed_inputs(node)
-        ]
+        args = [self._operand(node, i) for i in node.inputs]
         text = op.numpy(self._context(node), *args)
         if op.elementwise and not isinstance(op, Cast) and self._widens(node):
             return f"np.asarray({text}, dtype=real)"
         return text
 
     def _scalar_args(self, node: Node) -> list[str]:
-        """Operands of scalar arithmetic: at least one NumPy number, for its rules on 1/0."""
-        inputs = needed_inputs(node)
-        args = [self.value[i] for i in inputs]
-        if args and node.tensor.kind == "real" and all(self.how[i] == "literal" for i in inputs):
-            args[0] = f"np.float64({args[0]})"
-        return args
+        literal = all(self.how[i] == "literal" for i in node.inputs)
+        return guarded(node, [self.value[i] for i in node.inputs], literal)
+
+    def _operand(self, node: Node, id: int) -> str:
+        if isinstance(node.op, Draw):
+            return self.value[id]
+        number = self.how[id] == "literal"
+        return as_operand(self.graph[id], number, self.array_text(id), node)
 
     def array_text(self, id: int) -> str:
         """A value as an operand of arrays: a scalar of the run takes their precision."""
@@ -113,8 +121,7 @@ class PlainBody:
         if node.tensor.kind != "real":
             return False
         return not any(
-            self.graph[i].tensor.kind == "real" and self.how[i] != "literal"
-            for i in node.inputs
+            self.graph[i].tensor.kind == "real" and self.how[i] != "literal" for i in node.inputs
         )
 
     # -- writing

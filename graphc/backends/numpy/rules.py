@@ -6,7 +6,7 @@ from graphc.backends.numpy.functions import clock_preamble, gap, real_line
 from graphc.backends.numpy.names import NameAllocator
 from graphc.backends.numpy.plain import PlainBody
 from graphc.backends.numpy.text import DTYPES, Dims, leaf_label, symbols_in
-from graphc.backends.numpy.writer import Writer, harmless
+from graphc.backends.numpy.writer import Writer, harmless, quoted
 from graphc.ir import Body, Type
 from graphc.model.program import ModelSpec, OptimizerGroup
 
@@ -47,7 +47,7 @@ def _initial(w: Writer, name: str, type: Type, init: Body) -> None:
     body = PlainBody(init.graph, [result], names, dims, leaf_label, {result: name}, step="0")
     for text, comment, _ in body.lines:
         w.line(text, comment)
-    w.line(f"state[{name!r}] = np.array({body.value[result]}, dtype={DTYPES[type.kind]})")
+    w.line(f"state[{quoted(name)}] = np.array({body.value[result]}, dtype={DTYPES[type.kind]})")
 
 
 def _initial_optimizer(w: Writer, number: int, group: OptimizerGroup) -> None:
@@ -55,7 +55,7 @@ def _initial_optimizer(w: Writer, number: int, group: OptimizerGroup) -> None:
         return
     with w.block(f"for name in GROUPS[{number}]:"):
         for state, value in group.states:
-            w.line(f"state[name + {f':{state}'!r}] = np.full_like(state[name], {value!r})")
+            w.line(f"state[name + {quoted(f':{state}')}] = np.full_like(state[name], {value!r})")
 
 
 def print_update(w: Writer, spec: ModelSpec) -> None:
@@ -94,7 +94,7 @@ def _update_group(w: Writer, number: int, group: OptimizerGroup, body: PlainBody
     for text, _, node in body.lines:
         if node is not None and node.id in scalar:
             w.line(text)
-    keys = ["name", *(f"name + {f':{state}'!r}" for state, _ in group.states)]
+    keys = ["name", *(f"name + {quoted(f':{state}')}" for state, _ in group.states)]
     w_id, g_id, *state_ids = group.body.operands
     with w.block(f"for name in GROUPS[{number}]:"):
         w.line(f"{body.given[w_id]} = state[name].reshape(-1)")

@@ -10,6 +10,7 @@ import math
 import os
 import tempfile
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def _array(values: Arrays, name: str, real: Any, sizes: dict[str, int]) -> Any:
     shape = tuple(sizes.get(size, size) for size in entry["shape"])
     if array.ndim != len(shape):
         raise ValueError(f"{name} has shape {array.shape}, not {entry['shape']}")
-    for size, actual in zip(shape, array.shape):
+    for size, actual in zip(shape, array.shape, strict=True):
         if isinstance(size, str) and size.isidentifier():
             sizes[size] = actual
         elif isinstance(size, int) and size != actual:
@@ -208,9 +209,9 @@ def _views(flat: Any, names: Any, like: Arrays) -> Arrays:
 
 
 def _grouped(state: Arrays, weights: Any, slopes: Any, views: Arrays) -> list[tuple[Any, ...]]:
-    """For each optimizer its flat arrays: parameters, gradients, states. The latter join `views`."""
+    """Flat arrays of each optimizer: parameters, gradients, states; `views` gains the states."""
     groups, start = [], 0
-    for names, moments in zip(GROUPS, MOMENTS):
+    for names, moments in zip(GROUPS, MOMENTS, strict=True):
         stop = start + sum(math.prod(np.shape(state[name])) for name in names)
         arrays = [weights[start:stop], slopes[start:stop]]
         for moment in moments:
@@ -237,8 +238,8 @@ def _tiles(arrays: list[Any], scratch: list[Any]) -> list[tuple[Any, ...]]:
     ]
 
 
-VALUES = [_array, _dtype, _check_labels]
-FILES = [load, save, _check_state]
-FITTING = [_present, _number_column, _label_column, _whole, _looked_up]
-RUN = [_of_run]
-TRAINING = [_known, _joined, _views, _grouped, _misfit, _tiles]
+VALUES: list[Callable[..., Any]] = [_array, _dtype, _check_labels]
+FILES: list[Callable[..., Any]] = [load, save, _check_state]
+FITTING: list[Callable[..., Any]] = [_present, _number_column, _label_column, _whole, _looked_up]
+RUN: list[Callable[..., Any]] = [_of_run]
+TRAINING: list[Callable[..., Any]] = [_known, _joined, _views, _grouped, _misfit, _tiles]

@@ -10,6 +10,7 @@ from graphc.backends.numpy.writer import Writer, harmless
 from graphc.ir import Graph, Node, Size, Type
 from graphc.model.program import ModelSpec
 from graphc.ops.leaves import Clock
+from graphc.ops.shapes import Broadcast
 from graphc.schedule import is_backward, ordered
 
 __all__ = [
@@ -18,10 +19,12 @@ __all__ = [
     "Dims",
     "Line",
     "Sections",
+    "as_operand",
     "atom",
     "axis_of",
     "clock_lines",
     "clocks_read",
+    "guarded",
     "is_symbol",
     "leaf_label",
     "remark",
@@ -91,6 +94,20 @@ class Sections:
 def atom(text: str) -> str:
     """An expression that may stand beside any operator."""
     return f"({text})" if " " in text or text.startswith("-") else text
+
+
+def guarded(node: Node, args: list[str], literal: bool) -> list[str]:
+    """Operands of arithmetic with numbers: NumPy's 1/0 is infinite, Python's is an error."""
+    if literal and node.op.name in ("divide", "power"):
+        return [f"np.float64({args[0]})", *args[1:]]
+    return args
+
+
+def as_operand(node: Node, number: bool, text: str, user: Node) -> str:
+    """A number as an operand of ``user``, which asks for an array unless it is element-wise."""
+    if not number or user.op.elementwise or isinstance(user.op, Broadcast):
+        return text
+    return f"np.asarray({text}, dtype={DTYPES[node.tensor.kind]})"
 
 
 def shape_text(type: Type) -> str:

@@ -18,23 +18,28 @@ from graphc.backends.numpy.text import (
     Dims,
     Line,
     Sections,
+    as_operand,
     atom,
     clock_lines,
+    guarded,
     leaf_label,
     remark,
     symbols_in,
     symbols_of,
 )
-from graphc.backends.numpy.writer import Writer, harmless
+from graphc.backends.numpy.writer import Writer, harmless, quoted
 from graphc.ir import Node, Operand, Type, WriteContext
 from graphc.model.program import ModelSpec, OptimizerGroup, Program
 from graphc.ops.elementwise import Power
 from graphc.ops.leaves import Clock, Constant, Input, Parameter, StateRead
 from graphc.ops.random import Draw
 from graphc.ops.reductions import Sum
-from graphc.schedule import Plan, Step, needed_inputs, plan, plan_update
+from graphc.schedule import Plan, Step, plan, plan_update
 
 __all__ = ["print_trainer"]
+
+_STEMS = {"ones": "ones_of", "arange": "places", "word_source": "words"}
+"""What is kept is named after what it is for, since functions keep their own names."""
 
 _CALL = re.compile(r"(?<![\w.])np\.([a-z_0-9]+(?:\.(?:reduce|at))?)\(")
 
@@ -132,25 +137,25 @@ class InPlace:
 
     def _static(self, node: Node) -> None:
         name = self.value[node.id] = self.called[node.id]
-        args = [self.value[i] for i in needed_inputs(node)]
-        text = node.op.numpy(self._context(node), *self._guarded(node, args))
+        args = [self.value[i] for i in node.inputs]
         if node.tensor.shape:
+            numbers = [not self.graph[i].tensor.shape for i in node.inputs]
+            args = [
+                as_operand(self.graph[i], number, text, node)
+                for i, number, text in zip(node.inputs, numbers, args, strict=True)
+            ]
+            text = node.op.numpy(self._context(node), *args)
             text = f"np.asarray({text}, dtype={DTYPES[node.tensor.kind]})"
+        else:
+            literal = all(self.how[i] == "literal" for i in node.inputs)
+            text = node.op.numpy(self._context(node), *guarded(node, args, literal))
         self.bind.line(f"{name} = {text}", remark(node))
 
     def _scalar(self, node: Node) -> None:
         name = self.value[node.id] = self.called[node.id]
-        args = [self.value[i] for i in needed_inputs(node)]
+        args = [self.value[i] for i in node.inputs]
         text = f"{name} = {node.op.numpy(self._context(node), *args)}"
         self.numbers.append(_CALL.sub(self._function, text))
-
-    def _guarded(self, node: Node, args: list[str]) -> list[str]:
-        """Operands of number arithmetic with one NumPy number among them, for its rules on 1/0."""
-        inputs = needed_inputs(node)
-        numbers = args and all(self.how[i] == "literal" for i in inputs)
-        if numbers and node.tensor.kind == "real" and not node.tensor.shape:
-            return [f"np.float64({args[0]})", *args[1:]]
-        return args
 
     def view(self, step: Step) -> None:
         """A view of a fixed array is made once, any other in every step."""
@@ -168,7 +173,7 @@ class InPlace:
         self.run(self._faster(node, out) or self._into(node, out), node)
 
     def _into(self, node: Node, out: str) -> str:
-        operands = needed_inputs(node)
+        operands = node.inputs
         if isinstance(node.op, Draw):
             args = [self.value[i] for i in operands]
         else:
@@ -225,7 +230,8 @@ class InPlace:
         """A variable that holds an expression, computed outside the step."""
         if text not in self._once:
             match = re.match(r"(?:np\.)?_?(\w+)", text)
-            name = self._once[text] = self.names.fresh(match[1] if match else "fixed")
+            stem = match[1] if match else "fixed"
+            name = self._once[text] = self.names.fresh(_STEMS.get(stem, stem))
             self.bind.line(f"{name} = {text}")
         return self._once[text]
 
@@ -238,8 +244,8 @@ class InPlace:
 
     def run(self, text: str, node: Node | None) -> None:
         """A statement of the step, NumPy's functions by their local names."""
-        local = _CALL.sub(self._function, text)
-        self.lines.append((local, remark(node) if node else "", node))
+        for part in _CALL.sub(self._function, text).split("; "):
+            self.lines.append((part, remark(node) if node else "", node))
 
     def _function(self, match: re.Match[str]) -> str:
         name = match[1]
@@ -268,15 +274,18 @@ class InPlace:
 def write_functions(w: Writer, functions: Mapping[str, str]) -> None:
     """Local names of NumPy's functions."""
     pairs = list(functions.items())
-    for start in range(0, len(pairs), 5):
-        row = pairs[start : start + 5]
-        names, sources = (", ".join(part) for part in zip(*((b, f"np.{a}") for a, b in row), strict=True))
+    for start in range(0, len(pairs), 4):
+        row = pairs[start : start + 4]
+        names, sources = (
+            ", ".join(part) for part in zip(*((b, f"np.{a}") for a, b in row), strict=True)
+        )
         w.line(f"{names} = {sources}")
 
 
 def _spelled(text: str) -> str:
     """A number as part of a name: ``0_5``, ``minus_1``."""
-    return _bare(text).replace("-", "minus_").replace(".", "_").replace("+", "").replace(" ", "_")
+    plain = _bare(text).replace("e-", "em").replace("e+", "e").replace("-", "minus_")
+    return plain.replace(".", "_")
 
 
 def _bare(text: str) -> str:
@@ -291,7 +300,7 @@ class Gradients(InPlace):
 
     def leaf(self, node: Node) -> str:
         assert isinstance(node.op, Parameter | StateRead)
-        return self.loaded(node.op.label, f"self._views[{node.op.label!r}]")
+        return self.loaded(node.op.label, f"self._views[{quoted(node.op.label)}]")
 
     def storage(self, step: Step) -> str:
         node, type = step.node, step.node.tensor
@@ -305,7 +314,7 @@ class Gradients(InPlace):
         target = self.plan.slots[step.slot].target
         shape = self._context(node).shape(type.shape)
         if target:
-            view = f"self._gradients[{target!r}]"
+            view = f"self._gradients[{quoted(target)}]"
             text = view if type.shape == self._target_shape(target) else f"{view}.reshape({shape})"
         else:
             text = f"self._room({step.slot}, {shape}, {DTYPES[type.kind]})"
@@ -351,7 +360,9 @@ class Update(InPlace):
 # ------------------------------------------------------------------------------ the class
 
 
-def print_trainer(w: Writer, spec: ModelSpec, program: Program, clock_of: Mapping[str, str]) -> None:
+def print_trainer(
+    w: Writer, spec: ModelSpec, program: Program, clock_of: Mapping[str, str]
+) -> None:
     """``Trainer``. ``clock_of`` gives, for each length of the run that it must know, the clock."""
     gradients = _Gradients(spec, program)
     with w.block("class Trainer:"):
@@ -385,10 +396,12 @@ def _print_start(
         for name, clock in clock_of.items():
             default = name.upper()
             w.line(
-                f"self._{name} = _known({name!r}, {name}, state, {default}, {clock or None!r})"
+                f"self._{name} = _known({quoted(name)}, {name}, state, {default}, {quoted(clock) if clock else None})"
             )
-            w.line(f"self._views[{name!r}] = np.array(self._{name})")
-        w.line("weights, views = _joined(state, [name for names in GROUPS for name in names], real)")
+            w.line(f"self._views[{quoted(name)}] = np.array(self._{name})")
+        w.line(
+            "weights, views = _joined(state, [name for names in GROUPS for name in names], real)"
+        )
         w.line("slopes = np.zeros_like(weights)")
         w.line("self._views.update(views)")
         w.line("self._gradients = _views(slopes, views, views)")
@@ -427,7 +440,7 @@ class _Gradients:
 
     def __init__(self, spec: ModelSpec, program: Program) -> None:
         self.spec = spec
-        self.names = NameAllocator(["n_bound"])
+        self.names = NameAllocator()
         self.dims = Dims(symbols_of(spec), self.names)
         planned = plan(program, symbols=self.dims)
         hints = {id: f"{name}_next" for (role, name), id in planned.roots.items() if role == "next"}
@@ -462,23 +475,24 @@ class _Gradients:
             key = f"({sizes},)" if len(self.symbols) == 1 else f"({sizes})"
             bound = "gradients, commit" if self.following else "gradients"
             w.line(f"{bound} = self._bound.get({key}) or self._bind({sizes})")
-            arguments = ", ".join(["self._step", *self.body.inputs.values()])
-            w.items("objective = gradients(", arguments.split(", "), ")")
-            with w.block("if not math.isfinite(objective):"):
-                message = 'f"the objective is {objective} at step {self._step}"'
+            taken = {*self.inputs.values(), *self.dims.values()}
+            result = "objective" if "objective" not in taken else self.names.fresh("objective")
+            w.items(f"{result} = gradients(", ["self._step", *self.body.inputs.values()], ")")
+            with w.block(f"if not math.isfinite({result}):"):
+                message = f'f"the objective is {{{result}}} at step {{self._step}}"'
                 w.line(f"raise FloatingPointError({message})")
             w.line("self._update(self._step)")
             if self.following:
                 w.line("commit()")
             w.line("self._step += 1")
-            w.line("return objective")
+            w.line(f"return {result}")
         w.line()
 
     def _print_inputs(self, w: Writer) -> None:
         types = {v: self.spec.inputs[name].type for name, v in self.inputs.items()}
         for name, variable in self.inputs.items():
             dtype = DTYPES[types[variable].kind].replace("real", "self._real")
-            w.line(f"{variable} = np.asarray(batch[{name!r}], dtype={dtype})")
+            w.line(f"{variable} = np.asarray(batch[{quoted(name)}], dtype={dtype})")
         for symbol in self.symbols:
             line = size_line(symbol, self.dims, types)
             variable = line.split(" = ")[1].split(".")[0]
@@ -486,11 +500,13 @@ class _Gradients:
         for name, variable in self.inputs.items():
             shape = WriteContext(dims=self.dims).shape(types[variable].shape)
             with w.block(f"if {variable}.shape != {shape}:"):
-                w.line(f"raise _misfit({name!r}, {variable})")
+                w.line(f"raise _misfit({quoted(name)}, {variable})")
         if self.spec.batch in self.symbols:
             rows = self.dims[self.spec.batch]
             with w.block(f"if {rows} > self._batch_size:"):
-                message = f'f"the batch has {{{rows}}} rows, at most {{self._batch_size}} were announced"'
+                message = (
+                    f'f"the batch has {{{rows}}} rows, at most {{self._batch_size}} were announced"'
+                )
                 w.line(f"raise ValueError({message})")
 
     def print_bind(self, w: Writer, clock_of: Mapping[str, str]) -> None:
@@ -520,7 +536,7 @@ class _Gradients:
 
     def _print_held(self, w: Writer) -> None:
         for name in self.following:
-            self.body.loaded(name, f"self._views[{name!r}]")
+            self.body.loaded(name, f"self._views[{quoted(name)}]")
 
     def _print_pass(self, w: Writer) -> None:
         w.items("def gradients(", ["step", *self.body.inputs.values()], "):")
@@ -528,7 +544,7 @@ class _Gradients:
         self.body.write_numbers(w)
         Sections(self.body.lines).write(w)
         for name in self.missing:
-            w.line(f"self._gradients[{name!r}].fill(0)")
+            w.line(f"self._gradients[{quoted(name)}].fill(0)")
         w.line(f"return float({self.objective})")
         w.indent -= 1
         w.line()
@@ -536,15 +552,15 @@ class _Gradients:
     def _print_commit(self, w: Writer) -> None:
         with w.block("def commit():"):
             for name, id in self.following.items():
-                target = self.body.loaded(name, f"self._views[{name!r}]")
+                target = self.body.loaded(name, f"self._views[{quoted(name)}]")
                 w.line(f"copyto({target}, {self.body.value[id]})")
         w.line()
 
 
-def _print_run_lengths(
-    w: Writer, bodies: list[InPlace], clock_of: Mapping[str, str]
-) -> None:
-    read = {name for body in bodies for clock in body.clocks for name in CLOCKS_OF_A_RUN.get(clock, ())}
+def _print_run_lengths(w: Writer, bodies: list[InPlace], clock_of: Mapping[str, str]) -> None:
+    read = {
+        name for body in bodies for clock in body.clocks for name in CLOCKS_OF_A_RUN.get(clock, ())
+    }
     for name in clock_of:
         if name in read:
             w.line(f"{name} = self._{name}")
@@ -555,19 +571,16 @@ def _print_run_lengths(
 
 def _print_update(w: Writer, spec: ModelSpec, clock_of: Mapping[str, str]) -> None:
     names = NameAllocator()
-    bodies = [_update_body(group, names) for group in spec.groups]
+    functions: dict[str, str] = {}
+    bodies = [_update_body(group, names, functions) for group in spec.groups]
     with w.block("def _bind_update(self):"):
         w.docstring("The update of all parameters over their flat arrays, tile by tile.")
         w.line("real = self._real")
         _print_run_lengths(w, list(bodies), clock_of)
-        shared: dict[str, str] = {}
-        for body in bodies:
-            shared.update({source: name for source, name in body.functions.items()})
+        write_functions(w, functions)
         tiles = []
-        for body in bodies:
-            write_functions(w, body.functions)
-            w.append(body.bind)
         for number, body in enumerate(bodies):
+            w.append(body.bind)
             tiles.append(_print_tiles(w, number, body, names))
         w.line()
         with w.block("def update(step):"):
@@ -584,13 +597,14 @@ def _print_update(w: Writer, spec: ModelSpec, clock_of: Mapping[str, str]) -> No
         w.line("return update")
 
 
-def _update_body(group: OptimizerGroup, names: NameAllocator) -> Update:
+def _update_body(group: OptimizerGroup, names: NameAllocator, functions: dict[str, str]) -> Update:
     graph = group.body.graph
     labels = tuple(leaf_label(graph[id]) for id in group.body.operands)
     operands = {label: names.fresh(label) for label in labels}
     planned = plan_update(group.body, labels)
     dims = Dims(symbols_in(graph), names)
-    body = Update(planned, names, dims, {}, operands=operands)
+    hints = {id: f"{label}_next" for (_, label), id in planned.roots.items()}
+    body = Update(planned, names, dims, hints, functions=functions, operands=operands)
     body.print()
     return body
 

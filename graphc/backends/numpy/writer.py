@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-__all__ = ["WIDTH", "Writer", "harmless"]
+__all__ = ["WIDTH", "Writer", "harmless", "quoted"]
 
 WIDTH = 100
 """Columns of a line. A comment that does not fit is left out."""
@@ -15,6 +15,12 @@ def harmless(text: str) -> str:
     """Text for a comment or a docstring: one line, nothing that ends it, nothing invisible."""
     kept = (c if c.isprintable() else "?" for c in text)
     return "".join(kept).replace("\\", "/").replace('"', "'")
+
+
+def quoted(text: str) -> str:
+    """A string as source, in double quotes unless there are some in it. The gate for user text."""
+    single = repr(text)
+    return f'"{single[1:-1]}"' if single[0] == "'" and '"' not in single else single
 
 
 class Writer:
@@ -63,26 +69,6 @@ class Writer:
             for item in items:
                 self.line(f"{item},")
         self.line(tail)
-
-    def filled(self, head: str, items: Sequence[str], tail: str) -> None:
-        """As :meth:`items`, but as many items a line as fit: for long lists of short things."""
-        line = f"{head}{', '.join(items)}{tail}"
-        if 4 * self.indent + len(line) <= WIDTH:
-            self.line(line)
-            return
-        with self.block(head):
-            self._fill([f"{item}," for item in items])
-        self.line(tail)
-
-    def _fill(self, words: Iterable[str]) -> None:
-        row = ""
-        for word in words:
-            if row and 4 * self.indent + len(row) + 1 + len(word) > WIDTH:
-                self.line(row)
-                row = ""
-            row = f"{row} {word}" if row else word
-        if row:
-            self.line(row)
 
     def source(self, text: str) -> None:
         """Finished source at this indentation."""

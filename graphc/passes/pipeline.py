@@ -1,0 +1,132 @@
+"""The pipeline: which passes, in which order, for which part of a generated module.
+
+The verifier runs after every pass. ``observe`` is told each program before the first pass and
+after every pass, for ``--dump-passes``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from graphc.ir import Graph, verify
+from graphc.model.program import ModelSpec, Program, Programs
+from graphc.ops.leaves import Fitted, StateRead
+from graphc.passes.base import Pass
+from graphc.passes.cleanup import CommonSubexpressions, DeadCode, FoldConstants
+from graphc.passes.differentiate import Differentiate
+from graphc.passes.inline import Inline
+from graphc.passes.invert import restore_program
+from graphc.passes.project import Project
+from graphc.passes.regularize import Regularize
+from graphc.passes.simplify import Simplify
+
+__all__ = ["CLEAN", "EVALUATION", "FORWARD", "TRAINING", "lower", "run_passes"]
+
+CLEAN: tuple[Pass, ...] = (
+    FoldConstants(),
+    Simplify(),
+    CommonSubexpressions(),
+    Simplify(),
+    CommonSubexpressions(),
+)
+"""What runs once calls are gone: each rewrite makes room for the others."""
+
+TRAINING: tuple[Pass, ...] = (
+    Regularize(),
+    Project(training=True),
+    Differentiate(),
+    Inline(),
+    DeadCode(),
+    *CLEAN,
+)
+EVALUATION: tuple[Pass, ...] = (
+    Regularize(),
+    Project(training=False),
+    Differentiate(),
+    Inline(),
+    DeadCode(),
+    *CLEAN,
+)
+FORWARD: tuple[Pass, ...] = (
+    Regularize(penalties=False),
+    Project(training=False),
+    Inline(),
+    DeadCode(),
+    *CLEAN,
+)
+
+Observer = Callable[[str, str, Program], None]
+"""Told the part of the module, the pass that ran (empty at the start), and the program."""
+
+
+def run_passes(
+    program: Program, passes: tuple[Pass, ...], part: str = "", observe: Observer | None = None
+) -> Program:
+    """Apply passes in order; the program is taken over and rewritten."""
+    if observe:
+        observe(part, "", program)
+    for step in passes:
+        program = step.apply(program)
+        verify(program.graph, program.roots.values())
+        if observe:
+            observe(part, step.name, program)
+    return program
+
+
+def lower(program: Program, observe: Observer | None = None) -> Programs:
+    """Everything that a module is printed from. Takes the program over."""
+    spec = program.spec
+    forward = run_passes(
+        _with_roots(program.copy(), ("loss", "metric", "output", "objective")),
+        FORWARD,
+        "evaluation",
+        observe,
+    )
+    step = evaluation = None
+    if ("objective", "") in program.roots and spec.learned:
+        keep = ("objective", "next")
+        evaluation = run_passes(
+            _with_roots(program.copy(), keep), EVALUATION, "gradients", observe
+        )
+        step = run_passes(_with_roots(program, keep), TRAINING, "training", observe)
+    return Programs(
+        spec=spec,
+        step=step.copy() if step else None,
+        training=step,
+        evaluation=evaluation,
+        losses=_part(forward, ("loss", "objective")),
+        metrics=_part(forward, ("metric",)),
+        prediction=_part(forward, ("output",)),
+        prepare=_prepare(spec, fitted=False, observe=observe),
+        fit=_prepare(spec, fitted=True, observe=observe),
+        restore=run_passes(restore_program(spec), (DeadCode(), *CLEAN), "restore", observe),
+    )
+
+
+def _with_roots(program: Program, roles: tuple[str, ...]) -> Program:
+    program.roots = {key: id for key, id in program.roots.items() if key[0] in roles}
+    return program
+
+
+def _part(program: Program, roles: tuple[str, ...]) -> Program:
+    return DeadCode().apply(_with_roots(program.copy(), roles))
+
+
+def _prepare(spec: ModelSpec, *, fitted: bool, observe: Observer | None) -> Program:
+    """The data section's equations, or the constants that training fits for them."""
+    graph = spec.prepare.graph.copy()
+    roots = dict(spec.prepare.roots)
+    for node in graph.topological():
+        if isinstance(node.op, Fitted):
+            new = node.inputs[0] if fitted else _read(graph, node.id, f"data.{node.op.place}")
+            graph.replace_uses(node.id, new)
+            roots = {key: new if id == node.id else id for key, id in roots.items()}
+    role = "fitted" if fitted else "batch"
+    kept = {key: id for key, id in roots.items() if key[0] == role}
+    part = "fit" if fitted else "prepare"
+    return run_passes(Program(spec, graph, kept), (DeadCode(), *CLEAN), part, observe)
+
+
+def _read(graph: Graph, id: int, label: str) -> int:
+    node = graph[id]
+    return graph.add(StateRead(label), (), node.type, node.origin, label)

@@ -1,0 +1,86 @@
+"""Projection: one program to training, or to evaluation and prediction.
+
+What `training` decides is settled here. In evaluation no state has a next value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from graphc.ir import Body, Call, Graph
+from graphc.model.program import Program
+from graphc.ops.leaves import IfTraining
+
+__all__ = ["Project"]
+
+
+@dataclass(frozen=True)
+class Project:
+    """Choose the branch of every ``if_training`` node, in calls too."""
+
+    name: ClassVar[str] = "project"
+    training: bool
+
+    def apply(self, program: Program) -> Program:
+        memo: dict[int, Body] = {}
+        program.roots = self._graph(program.graph, program.roots, memo)
+        if not self.training:
+            program.roots = {k: v for k, v in program.roots.items() if k[0] != "next"}
+        program.graph.keep_only(program.graph.ancestors(program.roots.values()))
+        return program
+
+    def _graph(
+        self, graph: Graph, roots: dict[tuple[str, str], int], memo: dict[int, Body]
+    ) -> dict[tuple[str, str], int]:
+        chosen: dict[int, int] = {}
+        for node in graph.topological():
+            if isinstance(node.op, Call):
+                body = self._body(node.op.body, memo)
+                if body is not node.op.body:
+                    graph.set_op(node.id, Call(body, node.op.place))
+            elif isinstance(node.op, IfTraining):
+                source = node.inputs[0 if self.training else 1]
+                graph.replace_uses(node.id, source)
+                chosen[node.id] = source
+                if node.name and not graph[source].name and graph[source].inputs:
+                    graph[source].name = node.name
+        return {key: _follow(chosen, id) for key, id in roots.items()}
+
+    def _body(self, body: Body, memo: dict[int, Body]) -> Body:
+        """The body with its branches chosen; the same object where nothing changed."""
+        if id(body) not in memo:
+            memo[id(body)] = self._projected(body, memo)
+        return memo[id(body)]
+
+    def _projected(self, body: Body, memo: dict[int, Body]) -> Body:
+        if not _has_choice(body.graph):
+            return body
+        graph = body.graph.copy()
+        named = {("result", str(i)): id for i, id in enumerate(body.results)}
+        results = tuple(self._graph(graph, named, memo).values())
+        graph.keep_only(graph.ancestors([*results, *body.operands]))
+        derivative = self._body(body.derivative, memo) if body.derivative else None
+        return Body(
+            title=body.title,
+            definition=body.definition,
+            graph=graph,
+            operands=body.operands,
+            results=results,
+            derivative=derivative,
+            prelude=body.prelude,
+        )
+
+
+def _follow(chosen: dict[int, int], id: int) -> int:
+    while id in chosen:
+        id = chosen[id]
+    return id
+
+
+def _has_choice(graph: Graph) -> bool:
+    return any(
+        isinstance(node.op, IfTraining)
+        or (isinstance(node.op, Call) and _has_choice(node.op.body.graph))
+        for node in graph
+    )

@@ -1,0 +1,56 @@
+"""Generated source as a module in memory.
+
+Only source that this process has generated is ever executed; nothing is read from a run folder.
+"""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+import types
+from collections.abc import Mapping
+from typing import Any, cast
+
+import numpy as np
+
+from graphc.runtime import Arrays, Module, Raw
+
+__all__ = ["load_source", "taking_prepared"]
+
+_numbers = itertools.count(1)
+
+
+def load_source(name: str, source: str) -> Module:
+    """Execute generated source; tracebacks into it show its lines."""
+    number = next(_numbers)
+    filename = f"<graphc {name} {number}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    module = types.ModuleType(f"graphc_generated_{number}")
+    exec(compile(source, filename, "exec"), module.__dict__)
+    return cast(Module, module)
+
+
+def taking_prepared(module: Module, *, need_targets: bool = True) -> Module:
+    """The same module for arrays that are inputs and targets already: nothing is prepared.
+
+    Its columns are the inputs and targets themselves; constants of the data stay what they are.
+    Labels are numbers, so a view that reads targets does not know them by name.
+    """
+    names = [*module.signature["inputs"], *module.signature["targets"]]
+    entries = {**module.signature["inputs"], **module.signature["targets"]}
+
+    def prepare(raw: Raw, state: Arrays) -> Arrays:
+        return {name: _converted(raw[name], entries[name], module.REAL) for name in raw}
+
+    view: Any = types.SimpleNamespace(**vars(module))
+    view.fit = None
+    view.prepare = prepare
+    view.classes = {} if need_targets else module.classes
+    view.signature = {**module.signature, "columns": {name: [name] for name in names}}
+    return cast(Module, view)
+
+
+def _converted(array: Any, entry: Mapping[str, Any], real: Any) -> Any:
+    """Reals in the model's precision; all else as it is, so that the checks can see it."""
+    array = np.asarray(array)
+    return array.astype(real, copy=False) if entry["kind"] == "real" else array

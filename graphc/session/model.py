@@ -1,0 +1,369 @@
+"""A compiled model: its text, its generated source, and what can be done with it.
+
+Checking happens when a :class:`Model` is made; the passes run and the source is printed when they
+are first asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from graphc import __version__
+from graphc.diagnostics import Diagnostics
+from graphc.model import ModelSpec, Programs
+from graphc.runtime import (
+    Array,
+    Arrays,
+    ColumnInfo,
+    EpochRecord,
+    Evaluation,
+    Module,
+    Reporter,
+    RunError,
+    Table,
+    check_batch,
+    evaluate,
+    table_from_arrays,
+    write_atomic,
+)
+from graphc.runtime.wording import listing
+from graphc.session.checking import Checked, Request, check, deep_recursion
+from graphc.session.loading import load_source, taking_prepared
+from graphc.session.parts import DataLike, Part, Parts, example_batch, given_table, make_parts
+from graphc.session.predicting import predict_arrays
+from graphc.session.texts import read_model
+
+if TYPE_CHECKING:
+    from graphc.session.run import Run
+
+__all__ = ["Model", "Report", "compile"]
+
+Report = Reporter | Callable[[EpochRecord], None]
+
+
+def compile(
+    path_or_text: str | os.PathLike[str],
+    *,
+    set: Mapping[str, object] | None = None,
+    at: Mapping[str, object] | None = None,
+    precision: Literal["f32", "f64"] | None = None,
+    data: DataLike | None = None,
+) -> Model:
+    """Compile a model file, or a model text (a string with a line break).
+
+    ``set`` overrides hypers and keys of sections (``{"hidden": 128, "train.epochs": 5}``), ``at``
+    example values of inputs. ``data`` is a file, or arrays by name, in place of what the data
+    section names. Raises CompileError for errors of the text, RunError for files that cannot be
+    read and data that do not fit.
+    """
+    source = read_model(path_or_text)
+    table = None if data is None else given_table(data)
+    request = Request(
+        source,
+        base=Path(source.name).parent,
+        sets=as_texts(set or {}),
+        examples=as_texts(at or {}),
+        precision=precision,
+        columns=None if table is None else table.describe(),
+    )
+    return Model(check(request), table)
+
+
+class Model:
+    """A model that has been checked. Make one with :func:`graphc.compile`."""
+
+    def __init__(self, checked: Checked, data: Table | None = None) -> None:
+        self.checked = checked
+        self._data = data
+
+    # ------------------------------------------------------------------ what it is
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Inputs, parameters, sections: everything that compiling found out."""
+        return self.checked.spec
+
+    @property
+    def warnings(self) -> Diagnostics:
+        return self.checked.warnings
+
+    @property
+    def data(self) -> Table | None:
+        """The data given in place of what the model names."""
+        return self._data
+
+    @property
+    def base(self) -> Path:
+        """The folder that paths in the data section are relative to."""
+        return self.checked.request.base
+
+    @cached_property
+    def programs(self) -> Programs:
+        """Training, evaluation and prediction as graphs, ready to print."""
+        from graphc.passes import lower
+
+        with deep_recursion(self.spec.path):
+            return lower(self.checked.program)
+
+    @cached_property
+    def source(self) -> str:
+        """The generated module: plain Python that imports NumPy and nothing else."""
+        return self.printed()
+
+    @cached_property
+    def module(self) -> Module:
+        """The generated module, loaded."""
+        return load_source(self.name, self.source)
+
+    def printed(self, *, steps_per_epoch: int | None = None, weights: str | None = None) -> str:
+        """Source for a file of its own; ``weights`` is the name of the npz file beside it."""
+        from graphc.backends.numpy import print_module
+
+        with deep_recursion(self.spec.path):
+            return print_module(
+                self.programs,
+                classes={name: list(names) for name, names in self.checked.classes.items()},
+                version=__version__,
+                steps_per_epoch=steps_per_epoch,
+                weights=weights,
+            )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the generated module at ``path``, whole or not at all."""
+        write_atomic(Path(path), self.source.encode())
+
+    def __repr__(self) -> str:
+        return f"<graphc model {self.name}: {self.parameter_count:,} parameters>"
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(_size(info.type.shape) for info in self.spec.parameters.values())
+
+    # ------------------------------------------------------------------ what it does
+
+    def init(self, seed: int | None = None) -> Arrays:
+        """A fresh state: parameters, layer and optimizer state. The seed is the model's own."""
+        return self.module.init(seed=self.spec.train.seed if seed is None else seed)
+
+    def train(
+        self,
+        data: DataLike | None = None,
+        *,
+        epochs: int | None = None,
+        batch: int | None = None,
+        seed: int | None = None,
+        folder: str | os.PathLike[str] | Literal[False] | None = None,
+        report: Report | None = None,
+        **arrays: ArrayLike,
+    ) -> Run:
+        """Train from a fresh state and return the run.
+
+        The data are the model's own, or a file, or arrays by the names of inputs and targets, or
+        of the data section's columns. ``folder`` is where the run is kept: the next free
+        ``runs/NAME-N`` by default, False for nowhere. ``report`` is called with each epoch's
+        record. Ctrl-C ends training with a run that can be resumed.
+        """
+        from graphc.session.training import start
+
+        settings = {"epochs": epochs, "batch": batch, "seed": seed}
+        sets = {f"train.{key}": value for key, value in settings.items() if value is not None}
+        model = self.with_sets(sets).with_data(gathered(data, arrays))
+        return start(model, folder=folder, report=report)
+
+    def evaluate(
+        self,
+        state: Mapping[str, Array] | None = None,
+        data: DataLike | None = None,
+        part: Part = "all",
+        **arrays: ArrayLike,
+    ) -> Evaluation:
+        """Objective, losses and metrics of a state (a fresh one by default) on a part of the data.
+
+        Without data of any kind it is what the example values give.
+        """
+        model = self.with_data(gathered(data, arrays))
+        known = model.init() if state is None else dict(state)
+        if not model.has_data:
+            return model._at_examples(known)
+        module, parts = model.parts()
+        raw = parts.part(part, model.name)
+        return evaluate(module, known, raw, model.spec.train.batch, part=part)
+
+    def predict(
+        self, state: Mapping[str, Array], data: DataLike | None = None, **arrays: ArrayLike
+    ) -> Arrays:
+        """Outputs by name, a row an example, in original units where the model knows them."""
+        table = gathered(data, arrays)
+        if table is None:
+            batch = self.example_batch()
+            return self.module.predict(dict(state), batch)
+        return predict_arrays(self.reading(table, need_targets=False), dict(state), table.columns)
+
+    def loss_and_gradients(
+        self,
+        state: Mapping[str, Array] | None = None,
+        batch: Mapping[str, ArrayLike] | None = None,
+        *,
+        training: bool = False,
+    ) -> tuple[float, Arrays]:
+        """The objective and its gradient by parameter, at a batch or at the example values."""
+        known = self.init() if state is None else dict(state)
+        if batch is None:
+            arrays = self.example_batch()
+        else:
+            arrays = checked_batch(self.module, batch)
+        return loss_and_gradients(self.module, known, arrays, training=training)
+
+    # ------------------------------------------------------------------ data
+
+    @property
+    def has_data(self) -> bool:
+        """Whether the model names data of its own, or was given some."""
+        return self._data is not None or bool(self.spec.data.files or self.spec.data.arrays)
+
+    @property
+    def has_examples(self) -> bool:
+        """Whether every input and target has an example value."""
+        return all(info.example is not None for info in self.spec.inputs.values())
+
+    def example_batch(self) -> Arrays:
+        """The example values as a batch. RunError when one is missing."""
+        batch = example_batch(self.spec, self.module)
+        if batch is None:
+            missing = [n for n, info in self.spec.inputs.items() if info.example is None]
+            raise RunError(
+                f"{self.name} has no example values for {listing(missing)}",
+                help="write them, as in `input x: real = 1.5`, or give them with --at",
+            )
+        return batch
+
+    def parts(self) -> tuple[Module, Parts]:
+        """The data in parts, and the module that reads them."""
+        module = self.module if self._data is None else self.reading(self._data)
+        return module, make_parts(self.spec, module, self._data, self.base)
+
+    def reading(self, table: Table, *, need_targets: bool = True) -> Module:
+        """The module that can read a table: by the columns of the data section if they are all
+        there, otherwise by the names of inputs and targets."""
+        signature = self.module.signature
+        wanted = [*signature["inputs"], *(signature["targets"] if need_targets else ())]
+        columns = [
+            column
+            for column, readers in signature["columns"].items()
+            if any(name in wanted for name in readers)
+        ]
+        by_column = all(column in table.columns for column in columns)
+        by_name = all(name in table.columns for name in wanted)
+        if by_name and not by_column:
+            return taking_prepared(self.module, need_targets=need_targets)
+        return self.module
+
+    def with_data(self, table: Table | None) -> Model:
+        """This model with other data, compiled for their shapes and classes."""
+        if table is None:
+            return self
+        columns = table.describe()
+        read = [columns.get(name) for name in self.spec.data.columns]
+        if None in read or not self._differs(columns):
+            return Model(self.checked, table)
+        return Model(check(replace(self.checked.request, columns=columns)), table)
+
+    def with_sets(self, sets: Mapping[str, object]) -> Model:
+        """This model with more settings than it was compiled with."""
+        if not sets:
+            return self
+        request = self.checked.request
+        changed = replace(
+            request, sets={**request.sets, **as_texts(sets)}, columns=self.checked.columns
+        )
+        return Model(check(changed), self._data)
+
+    def _differs(self, columns: Mapping[str, ColumnInfo]) -> bool:
+        """Whether columns are other ones than the model was compiled for."""
+        known = self.checked.columns
+        if known is None:
+            return any(columns[name].kind == "text" for name in self.spec.data.columns)
+        return any(_face(known.get(n)) != _face(columns[n]) for n in self.spec.data.columns)
+
+    def _at_examples(self, state: Arrays) -> Evaluation:
+        batch = self.example_batch()
+        objective, losses = self.module.losses(state, batch)
+        metrics: dict[str, Any] = (
+            self.module.metrics(state, batch) if self.module.signature["metrics"] else {}
+        )
+        return {
+            "objective": float(objective),
+            "losses": {name: float(value) for name, value in losses.items()},
+            "metrics": metrics,
+        }
+
+
+def loss_and_gradients(
+    module: Module, state: Arrays, batch: Arrays, *, training: bool = False
+) -> tuple[float, Arrays]:
+    """The generated function of that name. RunError for a model that minimises nothing."""
+    function = getattr(module, "loss_and_gradients", None)
+    if function is None or not module.signature["losses"]:
+        raise RunError(
+            f"{module.signature['model']} has no loss, so there is no gradient",
+            help="declare one: loss NAME = expression",
+        )
+    objective, gradients = function(state, batch, training=training)
+    return float(objective), cast(Arrays, gradients)
+
+
+def checked_batch(module: Module, batch: Mapping[str, ArrayLike]) -> Arrays:
+    """Inputs and targets given from Python, in the model's precision, checked against it."""
+    view = taking_prepared(module)
+    given = {name: np.asarray(values) for name, values in batch.items()}
+    arrays = view.prepare({n: a for n, a in given.items() if n in view.signature["columns"]}, {})
+    single = module.signature["batch"] is None
+    check_batch({n: a[None] if single else a for n, a in arrays.items()}, view.signature)
+    return arrays
+
+
+def gathered(data: DataLike | None, arrays: Mapping[str, ArrayLike]) -> Table | None:
+    """Data given as a file or as arrays, as one table; None when none were given."""
+    if data is not None and arrays:
+        raise RunError("data are given twice, as `data` and as arrays", help="give one of them")
+    if arrays:
+        return table_from_arrays(arrays)
+    return None if data is None else given_table(data)
+
+
+def as_texts(settings: Mapping[str, object]) -> dict[str, str]:
+    """Settings from Python as the command line would write them."""
+    return {name: _text(value) for name, value in settings.items()}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, np.ndarray | np.generic):
+        return _text(value.tolist())
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_text(item) for item in value)}]"
+    return str(value)
+
+
+def _face(info: ColumnInfo | None) -> tuple[Any, ...] | None:
+    return None if info is None else (info.kind, info.shape, info.classes)
+
+
+def _size(shape: tuple[Any, ...]) -> int:
+    size = 1
+    for dimension in shape:
+        size *= int(dimension)
+    return size

@@ -1,0 +1,257 @@
+"""A training run: its folder, its best state, and what can be asked of it.
+
+A run is compiled again from the model text in its folder, under the settings and with the columns
+that its configuration records. Nothing in the folder is ever executed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from graphc.diagnostics import Source
+from graphc.runtime import (
+    Arrays,
+    ColumnInfo,
+    Evaluation,
+    Module,
+    Record,
+    RunError,
+    RunFolder,
+    Table,
+    evaluate,
+    load_checkpoint,
+    predict_table,
+    read,
+)
+from graphc.session.checking import Request, check
+from graphc.session.model import Model, Report, gathered
+from graphc.session.parts import DataLike, Part
+from graphc.session.predicting import predict_arrays
+
+__all__ = ["Run", "columns_as_json", "is_run", "latest_run", "load"]
+
+FINISHED = ("finished", "early")
+ARRAYS = "arrays"
+"""What a configuration records as the origin of data that came from memory."""
+
+
+class Run:
+    """What training left behind. ``state`` is the best epoch's, ``last`` the last whole one's."""
+
+    def __init__(
+        self,
+        *,
+        path: Path | None,
+        model: Model,
+        module: Module,
+        state: Arrays,
+        last: Arrays,
+        history: list[dict[str, Any]],
+        summary: dict[str, Any] | None,
+        origin: str | None,
+    ) -> None:
+        self.path = path
+        self.model = model
+        self.module = module
+        self.state = state
+        self.last = last
+        self.history = history
+        self.summary = summary
+        self.origin = origin
+
+    def __repr__(self) -> str:
+        where = "in memory" if self.path is None else str(self.path)
+        return f"<graphc run of {self.model.name}, {len(self.history)} epochs, {where}>"
+
+    @property
+    def stopped(self) -> str:
+        """``finished``, ``early``, ``interrupted``, ``diverged``, or ``unknown``."""
+        return str((self.summary or {}).get("stopped", "unknown"))
+
+    @property
+    def best_epoch(self) -> int:
+        best = [record["epoch"] for record in self.history if record.get("best")]
+        return int(best[-1]) if best else 0
+
+    def evaluate(
+        self, part: Part | None = None, data: DataLike | None = None, **arrays: ArrayLike
+    ) -> Evaluation:
+        """Objective, losses and metrics of the best state.
+
+        ``part`` is of the run's own data: the test part unless there is none. Data given here are
+        taken whole.
+        """
+        module, raw, name = self.examples(part, data, **arrays)
+        batch = self.model.spec.train.batch
+        return evaluate(module, self.state, raw, batch, part=name)
+
+    def examples(
+        self, part: Part | None = None, data: DataLike | None = None, **arrays: ArrayLike
+    ) -> tuple[Module, Arrays, str]:
+        """Raw columns of a part or of the data given, the module that reads them, their name."""
+        table = gathered(data, arrays)
+        if table is not None:
+            return self.model.reading(table), dict(table.columns), table.path
+        module, parts = self.model_with_data(None).parts()
+        chosen = part or parts.default()
+        return module, parts.part(chosen, self.model.name), chosen
+
+    def model_with_data(self, table: Table | None) -> Model:
+        """The model over the data given, or else over those that it was trained on."""
+        if table is None and self.origin is not None and self.model.data is None:
+            what = "arrays in memory" if self.origin == ARRAYS else self.origin
+            raise RunError(
+                f"the run was trained on {what}, which cannot be read again",
+                help="give the data: --data FILE, or arrays by name from Python",
+            )
+        return self.model.with_data(table)
+
+    def predict(self, data: DataLike | None = None, **arrays: ArrayLike) -> Arrays:
+        """Outputs by name, a row an example, in original units where the model knows them."""
+        table = self._table(data, arrays)
+        module = self.model.reading(table, need_targets=False)
+        return predict_arrays(module, self.state, table.columns)
+
+    def records(self, data: DataLike | None = None, **arrays: ArrayLike) -> list[Record]:
+        """Predictions as a person reads them: class names and probabilities, a dict an example."""
+        table = self._table(data, arrays)
+        module = self.model.reading(table, need_targets=False)
+        return predict_table(module, self.state, table.columns)
+
+    def resume(
+        self,
+        data: DataLike | None = None,
+        *,
+        epochs: int | None = None,
+        report: Report | None = None,
+        **arrays: ArrayLike,
+    ) -> Run:
+        """Go on where training stopped, for ``epochs`` epochs in all."""
+        from graphc.session.training import resume
+
+        sets = {} if epochs is None else {"train.epochs": epochs}
+        return resume(self, gathered(data, arrays), sets=sets, report=report)
+
+    def _table(self, data: DataLike | None, arrays: Mapping[str, ArrayLike]) -> Table:
+        table = gathered(data, arrays)
+        if table is None:
+            raise RunError("there is nothing to predict for", help="give a file, or arrays by name")
+        return table
+
+
+def load(path: str | os.PathLike[str], *, data: DataLike | None = None) -> Run:
+    """The run in a folder. ``data`` is a file or arrays in place of those that it was trained on.
+
+    Raises RunError for a folder that is no run, or is damaged.
+    """
+    folder = RunFolder.open(Path(path))
+    config = folder.config()
+    origin = config.get("data")
+    table = gathered(data, {}) if data is not None else _recorded_table(origin)
+    model = Model(check(_request(folder, config)), table)
+    last, _ = load_checkpoint(folder.last, model.module.signature)
+    best = load_checkpoint(folder.best, model.module.signature)[0] if folder.best.exists() else last
+    return Run(
+        path=folder.path,
+        model=model,
+        module=model.module,
+        state=best,
+        last=last,
+        history=folder.history(),
+        summary=folder.summary(),
+        origin=origin if isinstance(origin, str) else None,
+    )
+
+
+def is_run(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a folder, and so means a run rather than a model file."""
+    return os.path.isdir(path)
+
+
+def latest_run(model: Model, parent: Path = Path("runs")) -> Path | None:
+    """The newest finished run of a model file among the runs here."""
+    file = Path(model.checked.request.source.name).resolve()
+    stem = re.compile(re.escape(re.sub(r"[^\w.-]", "_", model.name)) + r"-\d+")
+    found: list[tuple[float, Path]] = []
+    for path in sorted(parent.iterdir()) if parent.is_dir() else ():
+        summary = path / "summary.json"
+        if stem.fullmatch(path.name) and summary.is_file() and _is_of(path, file):
+            found.append((summary.stat().st_mtime, path))
+    return max(found)[1] if found else None
+
+
+def columns_as_json(columns: Mapping[str, ColumnInfo] | None) -> dict[str, Any] | None:
+    """What was known of the columns, for the configuration."""
+    if columns is None:
+        return None
+    return {
+        name: {
+            "kind": info.kind,
+            "dtype": info.dtype,
+            "shape": list(info.shape),
+            "classes": None if info.classes is None else list(info.classes),
+        }
+        for name, info in columns.items()
+    }
+
+
+def _is_of(path: Path, file: Path) -> bool:
+    """Whether a finished run was trained from this file; a file that has moved counts by name."""
+    try:
+        folder = RunFolder.open(path)
+        summary, recorded = folder.summary() or {}, folder.config().get("file")
+    except RunError:
+        return False
+    if summary.get("stopped") not in FINISHED or not isinstance(recorded, str):
+        return False
+    return Path(recorded) == file or not Path(recorded).exists()
+
+
+def _request(folder: RunFolder, config: Mapping[str, Any]) -> Request:
+    try:
+        texts = folder.files()
+        return Request(
+            Source(str(folder.model), folder.model_text()),
+            base=Path(config["base"]),
+            sets=_texts(config["set"]),
+            examples=_texts(config["at"]),
+            precision=config["precision"],
+            files={name: texts[stored] for name, stored in config["files"].items()},
+            columns=_columns(config["columns"]),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as problem:
+        raise RunError(
+            f"{folder.path / 'config.json'} is damaged: {problem!r}",
+            help=f"start a new run: graphc train {folder.model}",
+        ) from problem
+
+
+def _texts(value: Mapping[str, Any]) -> dict[str, str]:
+    return {str(name): str(text) for name, text in value.items()}
+
+
+def _columns(value: Mapping[str, Any] | None) -> dict[str, ColumnInfo] | None:
+    if value is None:
+        return None
+    return {
+        name: ColumnInfo(
+            entry["kind"],
+            entry["dtype"],
+            tuple(entry["shape"]),
+            None if entry["classes"] is None else tuple(entry["classes"]),
+        )
+        for name, entry in value.items()
+    }
+
+
+def _recorded_table(origin: object) -> Table | None:
+    """The file that training was given in place of the model's own, while it is there."""
+    if not isinstance(origin, str) or not os.path.isfile(origin):
+        return None
+    return read(origin)

@@ -1,0 +1,216 @@
+"""From a model to a run: a fresh start, or going on where a run stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from graphc import __version__
+from graphc.runtime import (
+    Arrays,
+    DivergedError,
+    Module,
+    RunError,
+    RunFolder,
+    Table,
+    TrainConfig,
+    TrainResult,
+    evaluate,
+    initial_state,
+    resume_point,
+    train,
+    write_json_atomic,
+)
+from graphc.session.model import Model, Report
+from graphc.session.parts import Parts
+from graphc.session.run import ARRAYS, Run, columns_as_json
+
+__all__ = ["resume", "start"]
+
+Folder = str | os.PathLike[str] | Literal[False] | None
+
+
+def start(model: Model, *, folder: Folder, report: Report | None) -> Run:
+    """Train from a fresh state. RunError for unfit data, DivergedError when it runs into NaN."""
+    _expect_objective(model)
+    module, parts = model.parts()
+    state = initial_state(module, parts.train, model.spec.train.seed)
+    kept = None if folder is False else _new_folder(model, folder)
+    result = _trained(model, module, state, parts, kept, report)
+    return _run(model, module, parts, kept, result, [])
+
+
+def resume(
+    run: Run, table: Table | None, *, sets: Mapping[str, object], report: Report | None
+) -> Run:
+    """Go on where the run stopped, under more settings."""
+    if run.path is None:
+        raise RunError("this run was kept nowhere", help="train with a folder to resume later")
+    folder = RunFolder.open(run.path)
+    model = run.model_with_data(table).with_sets(sets)
+    module, parts = model.parts()
+    point = resume_point(folder, module)
+    if point.epoch >= model.spec.train.epochs:
+        raise RunError(
+            f"the run {run.path} has done all of its {model.spec.train.epochs} epochs",
+            help=f"train longer: --epochs {2 * model.spec.train.epochs}",
+        )
+    history = [record for record in folder.history() if record["epoch"] <= point.epoch]
+    if sets:
+        config = {**folder.config(), "set": dict(model.checked.request.sets), **_resolved(model)}
+        write_json_atomic(folder.path / "config.json", config)
+    result = _trained(
+        model,
+        module,
+        point.state,
+        parts,
+        folder,
+        report,
+        start_epoch=point.epoch,
+        best=point.best,
+    )
+    return _run(model, module, parts, folder, result, history)
+
+
+def _expect_objective(model: Model) -> None:
+    if not any(role == "objective" for role, _ in model.checked.program.roots):
+        raise RunError(
+            f"{model.name} has nothing to minimise", help="declare a loss: loss NAME = expression"
+        )
+    if not model.spec.learned:
+        raise RunError(f"{model.name} has no parameter to train", help="declare a param or a layer")
+
+
+def _trained(
+    model: Model,
+    module: Module,
+    state: Arrays,
+    parts: Parts,
+    folder: RunFolder | None,
+    report: Report | None,
+    **resumed: Any,
+) -> TrainResult:
+    plan = model.spec.train
+    config = TrainConfig(
+        epochs=plan.epochs,
+        batch=plan.batch,
+        seed=plan.seed,
+        patience=plan.patience,
+        watch=plan.watch,
+        mode=plan.mode,
+    )
+    try:
+        return train(
+            module,
+            state,
+            parts.train,
+            parts.validation,
+            config,
+            folder=folder,
+            report=report,
+            **resumed,
+        )
+    except DivergedError as problem:
+        if folder is not None:
+            folder.write_summary({"stopped": "diverged", "why": problem.message})
+        raise
+
+
+def _run(
+    model: Model,
+    module: Module,
+    parts: Parts,
+    folder: RunFolder | None,
+    result: TrainResult,
+    before: list[dict[str, Any]],
+) -> Run:
+    """The run of a result, scored on the parts that training did not see, and summed up."""
+    summary: dict[str, Any] = {
+        "stopped": result.stopped,
+        "epochs": len(before) + result.epochs_run,
+        "best_epoch": result.best_epoch,
+        "best_value": result.best_value,
+        "watch": model.spec.train.watch or "objective",
+    }
+    if result.stopped != "interrupted":
+        summary.update(_scores(model, module, parts, result.state))
+    if folder is not None:
+        folder.write_summary(summary)
+    return Run(
+        path=None if folder is None else folder.path,
+        model=model,
+        module=module,
+        state=result.state,
+        last=result.last,
+        history=[*before, *(record.as_json() for record in result.history)],
+        summary=summary,
+        origin=_origin(model.data),
+    )
+
+
+def _scores(model: Model, module: Module, parts: Parts, state: Arrays) -> dict[str, Any]:
+    held = {"validation": parts.validation, "test": parts.test}
+    if not any(part is not None for part in held.values()):
+        held = {"train": parts.train}
+    batch = model.spec.train.batch
+    return {
+        name: dict(evaluate(module, state, raw, batch, part=f"the {name} part"))
+        for name, raw in held.items()
+        if raw is not None
+    }
+
+
+def _new_folder(model: Model, path: str | os.PathLike[str] | None) -> RunFolder:
+    spec, request = model.spec, model.checked.request
+    stored = _stored_names(spec.files)
+    return RunFolder.create(
+        model.name,
+        request.source.text,
+        files={stored[name]: text for name, text in spec.files.items()},
+        config={
+            "model": model.name,
+            "file": _absolute(request.source.name),
+            "base": str(model.base.resolve()),
+            "set": dict(request.sets),
+            "at": dict(request.examples),
+            "precision": request.precision,
+            "files": stored,
+            "columns": columns_as_json(model.checked.columns),
+            "data": _origin(model.data),
+            "split": spec.data.split,
+            **_resolved(model),
+        },
+        version=__version__,
+        path=None if path is None else Path(path),
+    )
+
+
+def _resolved(model: Model) -> dict[str, Any]:
+    """Settings as they came out, for whoever reads the configuration."""
+    return {"train": dataclasses.asdict(model.spec.train), "hypers": dict(model.spec.hypers)}
+
+
+def _origin(table: Table | None) -> str | None:
+    """Where data came from that the model does not name: a path, or ``arrays``."""
+    if table is None:
+        return None
+    path = Path(table.path)
+    return str(path.resolve()) if path.is_file() else ARRAYS
+
+
+def _absolute(name: str) -> str | None:
+    path = Path(name)
+    return str(path.resolve()) if path.is_file() else None
+
+
+def _stored_names(files: Mapping[str, str]) -> dict[str, str]:
+    """A name inside the run folder for each used file; ``../blocks.gc`` must not lead out."""
+    stored: dict[str, str] = {}
+    for number, name in enumerate(files):
+        path = PurePosixPath(name)
+        inside = not path.is_absolute() and ".." not in path.parts and "\\" not in name
+        stored[name] = str(path) if inside and ":" not in name else f"used-{number}.gc"
+    return stored

@@ -1,0 +1,155 @@
+"""Tests driven by the operators' own samples: a new operator is covered when it exists."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from graphc.ir import OPERATORS, Builder, Graph, Sample, Type, WriteContext, is_real, verify
+from graphc.ops import evaluate
+from graphc.ops.elementwise import StopGradient
+from graphc.ops.leaves import Input
+from graphc.ops.random import Draw
+from graphc.passes.differentiate import gradients
+
+SAMPLES = [
+    pytest.param(sample, id=f"{name}-{i}")
+    for name, operator in OPERATORS.items()
+    for i, sample in enumerate(operator.samples())
+]
+DIFFERENTIABLE = [
+    p
+    for p in SAMPLES
+    if any(map(is_real, p.values[0].types))
+    and not isinstance(p.values[0].operator, Draw | StopGradient)
+]
+
+
+def arrays(sample: Sample, seed: int = 0) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [array(rng, type, sample) for type in sample.types]
+
+
+def array(rng: np.random.Generator, type: Type, sample: Sample) -> np.ndarray:
+    if type.kind == "real":
+        return rng.uniform(sample.low, sample.high, type.shape)
+    if type.kind == "bool":
+        return rng.random(type.shape) < 0.5
+    return rng.integers(0, type.classes or 3, type.shape)
+
+
+def build(sample: Sample):
+    builder = Builder(Graph())
+    inputs = [
+        builder.place(Input(f"x{i}"), (), type, f"x{i}") for i, type in enumerate(sample.types)
+    ]
+    return builder, inputs, builder.emit(sample.operator, *inputs)
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_inferred_type_is_the_actual_one(sample: Sample):
+    builder, _, result = build(sample)
+    leaves = {f"x{i}": a for i, a in enumerate(arrays(sample))}
+    (value,) = evaluate(builder.graph, [result.id], leaves)
+    assert np.shape(value) == result.shape
+    kinds = {"real": "f", "bool": "b", "int": "i", "label": "i"}
+    assert np.asarray(value).dtype.kind == kinds[result.type.kind]
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_writing_into_an_array_gives_the_same(sample: Sample):
+    """Also over the operand's own array, where the operator says that is allowed."""
+    op, values = sample.operator, arrays(sample)
+    result = op.infer(*sample.types)
+    names = [f"a{i}" for i in range(len(values))]
+    w = WriteContext(sample.types, result, real="REAL", seed="3", step="4")
+    from graphc.ops.evaluate import _NAMES
+
+    scope = {**_NAMES, "REAL": np.float64, **dict(zip(names, values, strict=True))}
+    expected = np.asarray(eval(op.numpy(w, *names), dict(scope)))
+    out = np.empty(expected.shape, expected.dtype)
+    exec(op.numpy_into(w, "out", *names), {**scope, "out": out})
+    np.testing.assert_array_equal(out, expected)
+    for i, type in enumerate(sample.types):
+        if op.may_overwrite(i) and type.shape == result.shape and type.kind == result.kind:
+            own = {**scope, names[i]: values[i].copy()}
+            exec(op.numpy_into(w, names[i], *names), own)
+            np.testing.assert_array_equal(own[names[i]], expected)
+
+
+def weighted(builder: Builder, result, seed: int = 1):
+    """A scalar that depends on every element: the sum of the result times fixed numbers."""
+    rng = np.random.default_rng(seed)
+    weights = rng.uniform(0.5, 1.5, result.shape)
+    return (result * builder.constant(as_tuple(weights))).apply(
+        "sum", axis=tuple(range(len(result.shape)))
+    ) if result.shape else result * builder.constant(float(weights))
+
+
+def as_tuple(value):
+    return tuple(map(as_tuple, value)) if np.ndim(value) else float(value)
+
+
+def check_gradient(builder: Builder, scalar, inputs, values, tolerance: float):
+    """Every gradient against central differences along random directions, in f64."""
+    rng = np.random.default_rng(2)
+    wanted = [v for v in inputs if is_real(v.type)]
+    found = gradients(builder, scalar, [v.id for v in wanted])
+    verify(builder.graph)
+    leaves = {f"x{i}": a for i, a in enumerate(values)}
+    for value in wanted:
+        name = builder.graph[value.id].name
+        direction = rng.normal(size=value.shape)
+        step = 1e-6
+        outcomes = []
+        for sign in (1, -1):
+            moved = {**leaves, name: leaves[name] + sign * step * direction}
+            outcomes.append(float(evaluate(builder.graph, [scalar.id], moved)[0]))
+        numeric = (outcomes[0] - outcomes[1]) / (2 * step)
+        if value.id not in found:
+            assert abs(numeric) < 1e-8
+            continue
+        (gradient,) = evaluate(builder.graph, [found[value.id].id], leaves)
+        exact = float(np.sum(np.broadcast_to(gradient, value.shape) * direction))
+        assert np.shape(gradient) == value.shape
+        assert exact == pytest.approx(numeric, rel=tolerance, abs=tolerance)
+    return found
+
+
+@pytest.mark.parametrize("sample", DIFFERENTIABLE)
+def test_first_and_second_derivatives(sample: Sample):
+    builder, inputs, result = build(sample)
+    if not is_real(result.type):
+        assert not gradients_of_truth(builder, inputs, result)
+        return
+    values = arrays(sample)
+    scalar = weighted(builder, result)
+    found = check_gradient(builder, scalar, inputs, values, 1e-6)
+    for gradient in list(found.values()):
+        check_gradient(builder, weighted(builder, gradient, seed=5), inputs, values, 2e-5)
+
+
+def gradients_of_truth(builder, inputs, result):
+    counted = result.apply("cast", kind="real")
+    counted = counted.apply("sum", axis=tuple(range(len(counted.shape))))
+    return gradients(builder, counted, [v.id for v in inputs if is_real(v.type)])
+
+
+def test_a_wrong_derivative_fails(monkeypatch):
+    """The check above is no rubber stamp: 0.1% off is found."""
+    from graphc.ops.elementwise import Tanh
+
+    sample = Tanh.samples()[0]
+    monkeypatch.setattr(Tanh, "partial", lambda self, i, xs, y: 1.001 * (1.0 - y * y))
+    with pytest.raises(AssertionError):
+        test_first_and_second_derivatives(sample)
+
+
+def test_every_operator_with_operands_has_samples():
+    structural = {"operand", "call", "item", "if_training", "fitted"}
+    missing = [
+        name
+        for name, operator in OPERATORS.items()
+        if operator.arity and name not in structural and not operator.samples()
+    ]
+    assert not missing
