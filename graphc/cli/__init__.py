@@ -1,0 +1,93 @@
+"""The command line, thin: each command in a file of its own, loaded when it is called for.
+
+Asking for help imports nothing but click. Exit status: 0, 1 for errors of a text, of data or of
+a run, 2 for wrong usage, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from graphc import __version__
+from graphc.cli.terminal import Terminal
+
+__all__ = ["graphc", "main", "run"]
+
+COMMANDS = ("check", "compile", "train", "eval", "predict", "prune")
+INTERRUPTED = 130
+
+
+class _Lazy(click.Group):
+    """Imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"graphc.cli.{cmd_name}").command
+        return command
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="graphc")
+def graphc() -> None:
+    """Compile, train and use neural networks written as equations in .gc files."""
+
+
+def main() -> NoReturn:
+    """The entry point of the command `graphc`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out a command line and return its exit status; no error leaves this function."""
+    terminal = Terminal()
+    _print_anything()
+    try:
+        result: Any = graphc.main(
+            list(arguments), prog_name="graphc", standalone_mode=False, obj=terminal
+        )
+        sys.stdout.flush()
+    except click.ClickException as problem:
+        problem.show()
+        return problem.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        terminal.say_error("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        _forget_output()
+        return 1
+    except Exception as problem:
+        from graphc.cli.failures import report
+
+        return _after_failure(report(problem, terminal))
+    return result if isinstance(result, int) else 0
+
+
+def _print_anything() -> None:
+    """A terminal that cannot show a letter gets an escape in its place, not an exception."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _after_failure(status: int) -> int:
+    """What is left in the buffer of a full disk must not fail once more when Python exits."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_output()
+    return status
+
+
+def _forget_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass
 from typing import Any
 
 import networkx as nx
@@ -55,6 +56,8 @@ class Node:
     type: AnyType
     origin: Origin
     name: str = ""
+    verified: bool = False
+    """Whether the verifier has seen this operator with these inputs; a change resets it."""
 
     @property
     def tensor(self) -> Type:
@@ -70,6 +73,8 @@ class Graph:
         self._nx: nx.MultiDiGraph[int] = nx.MultiDiGraph()
         self._nodes: dict[int, Node] = {}
         self._next = 0
+        self._order: list[Node] | None = None
+        """The topological order, until the next change."""
 
     # -- reading
 
@@ -106,6 +111,11 @@ class Graph:
 
     def topological(self) -> list[Node]:
         """Every node after its inputs; ties by id."""
+        if self._order is None:
+            self._order = self._sorted()
+        return self._order
+
+    def _sorted(self) -> list[Node]:
         waiting = {id: len(set(node.inputs)) for id, node in self._nodes.items()}
         ready = [id for id, count in waiting.items() if count == 0]
         heapq.heapify(ready)
@@ -145,6 +155,7 @@ class Graph:
     ) -> int:
         id = self._next
         self._next += 1
+        self._order = None
         self._nodes[id] = Node(id, op, inputs, type, origin, name)
         self._nx.add_node(id)
         for slot, source in enumerate(inputs):
@@ -153,6 +164,7 @@ class Graph:
 
     def set_inputs(self, id: int, inputs: tuple[int, ...]) -> None:
         node = self._nodes[id]
+        node.verified, self._order = False, None
         for slot, source in enumerate(node.inputs):
             self._nx.remove_edge(source, id, key=slot)
         node.inputs = inputs
@@ -160,7 +172,8 @@ class Graph:
             self._nx.add_edge(source, id, key=slot)
 
     def set_op(self, id: int, op: Operator) -> None:
-        self._nodes[id].op = op
+        node = self._nodes[id]
+        node.op, node.verified = op, False
 
     def replace_uses(self, old: int, new: int, *, keep: Iterable[int] = ()) -> None:
         """Let every user of ``old`` read ``new`` instead, except the users in ``keep``."""
@@ -176,10 +189,14 @@ class Graph:
             raise ValueError(f"node {id} is still read")
         self._nx.remove_node(id)
         del self._nodes[id]
+        self._order = None
 
     def keep_only(self, ids: set[int]) -> None:
         """Remove every node that is not in ``ids``, a set closed under inputs."""
         dead = [id for id in self._nodes if id not in ids]
+        if not dead:
+            return
+        self._order = None
         self._nx.remove_nodes_from(dead)
         for id in dead:
             del self._nodes[id]
@@ -188,7 +205,7 @@ class Graph:
         """An independent graph with the same ids. Operators, types and origins are shared."""
         other = Graph()
         other._nx = self._nx.copy()
-        other._nodes = {id: replace(node) for id, node in self._nodes.items()}
+        other._nodes = {id: copy(node) for id, node in self._nodes.items()}
         other._next = self._next
         return other
 

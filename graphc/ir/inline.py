@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import cache
 
 from graphc.ir.graph import Body, Call, Graph, Node, Operand, Origin
 from graphc.ir.operator import Operator
@@ -16,9 +17,14 @@ def join_place(outer: str, inner: str) -> str:
     return f"{outer}.{inner}" if outer and inner else outer or inner
 
 
+@cache
+def _has_place(operator: type[Operator]) -> bool:
+    return any(f.name == "place" for f in fields(operator))  # type: ignore[arg-type]
+
+
 def relocate(op: Operator, place: str) -> Operator:
     """The operator with its place, if it has one, seen from outside a call at ``place``."""
-    if place and any(f.name == "place" for f in fields(op)):  # type: ignore[arg-type]
+    if place and _has_place(type(op)):
         own: str = op.place  # type: ignore[attr-defined]
         if own:
             return replace(op, place=join_place(place, own))  # type: ignore[type-var]
@@ -47,50 +53,47 @@ def inline_calls(
 
     Returns the roots, moved where a root was a call.
     """
-    roots = dict(roots)
+    moved: dict[int, int] = {}
     pending = [node.id for node in graph.topological() if isinstance(node.op, Call)]
     while pending:
         id = pending.pop()
         if id not in graph:
             continue
         node = graph[id]
-        if not isinstance(node.op, Call) or (when is not None and not when(node.op)):
+        assert isinstance(node.op, Call)
+        if when is not None and not when(node.op):
             continue
         before = graph.next_id
         results = inline_call(graph, node)
-        _redirect(graph, roots, node, results)
-        pending.extend(
-            i for i in range(before, graph.next_id) if isinstance(graph[i].op, Call)
-        )
-    return roots
+        _redirect(graph, moved, node, results)
+        pending.extend(i for i in range(before, graph.next_id) if isinstance(graph[i].op, Call))
+    return {key: _follow(moved, id) for key, id in roots.items()}
 
 
-def _redirect(
-    graph: Graph, roots: dict[tuple[str, str], int], node: Node, results: list[int]
-) -> None:
+def _redirect(graph: Graph, moved: dict[int, int], node: Node, results: list[int]) -> None:
+    """Let what read the call read its results; remember where the call and its items went."""
     if len(results) == 1:
         graph.replace_uses(node.id, results[0])
-        moved = {node.id: results[0]}
+        gone = {node.id: results[0]}
     else:
-        moved = {}
+        gone = {}
         for user in graph.users(node.id):
             index = graph[user].op.index  # type: ignore[attr-defined]
             graph.replace_uses(user, results[index])
-            moved[user] = results[index]
-    for old, new in moved.items():
+            gone[user] = results[index]
+    for old, new in gone.items():
         if graph[old].name and not graph[new].name and graph[new].inputs:
             graph[new].name = graph[old].name
-    if moved:
-        _move_roots(roots, moved)
+    moved.update(gone)
     for user in graph.users(node.id):
         graph.remove(user)
     graph.remove(node.id)
 
 
-def _move_roots(roots: dict[tuple[str, str], int], moved: dict[int, int]) -> None:
-    for key, id in roots.items():
-        if id in moved:
-            roots[key] = moved[id]
+def _follow(moved: dict[int, int], id: int) -> int:
+    while id in moved:
+        id = moved[id]
+    return id
 
 
 def flatten(body: Body) -> Body:

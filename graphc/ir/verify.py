@@ -28,7 +28,12 @@ def verify(graph: Graph, roots: Iterable[int] = (), checked: set[int] | None = N
         if root not in graph:
             raise VerificationError(f"root {root} is not in the graph")
     networkx = graph.networkx
+    order = _order(graph)
+    if len(order) != len(graph):
+        raise VerificationError("the order does not hold every node")
     for node in graph:
+        if node.verified:
+            continue
         for slot, source in enumerate(node.inputs):
             if source not in graph:
                 raise VerificationError(f"node {node.id} reads {source}, which does not exist")
@@ -39,10 +44,14 @@ def verify(graph: Graph, roots: Iterable[int] = (), checked: set[int] | None = N
         _verify_type(graph, node)
         if isinstance(node.op, Call):
             _verify_call(graph, node, node.op.body, checked)
+        node.verified = True
+
+
+def _order(graph: Graph) -> list[Node]:
     try:
-        graph.topological()
-    except ValueError as error:
-        raise VerificationError(str(error)) from None
+        return graph.topological()
+    except (ValueError, KeyError) as error:
+        raise VerificationError(f"there is no order of the nodes: {error}") from None
 
 
 def _verify_type(graph: Graph, node: Node) -> None:

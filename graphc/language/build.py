@@ -529,7 +529,7 @@ def _literal(token: Token) -> Any:
     return str(token)
 
 
-def _whole(value: int | float) -> int | float:
+def _whole(value: float) -> float:
     return int(value) if value < 2**63 and value == int(value) else value
 
 

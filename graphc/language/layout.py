@@ -72,10 +72,12 @@ class Resume:
 
 @dataclass(frozen=True)
 class Forced:
-    """A line break before which ``count`` blocks must be closed: their braces are missing."""
+    """A line break before which ``count`` blocks must be closed: their braces are missing. In a
+    ``torn`` line another bracket is open as well, so that a brace would close the wrong one."""
 
     offset: int
     count: int
+    torn: bool
 
 
 @dataclass
@@ -173,14 +175,15 @@ class _Scanner:
             self.end_of_text(start)
             return
         indent = end - self.text.rindex("\n", start, end) - 1
-        if self.inline and self.starts_statement(start, end, indent):
+        torn = self.inline > 0
+        if torn and self.starts_statement(start, end, indent):
             self.report_open(self.brackets[-1])
             self.drop_inline()
-        elif self.inline or self.continues(start, end):
+        elif torn or self.continues(start, end):
             self.blank(start, end)
             self.anchor, self.anchor_character = end, self.last_character(start)
             return
-        self.end_line(start, end, indent)
+        self.end_line(start, end, indent, torn)
 
     def on_open(self, match: re.Match[str]) -> None:
         start, end = match.span()
@@ -262,10 +265,10 @@ class _Scanner:
         tail = (tail if comment < 0 else tail[:comment]).rstrip()
         return tail[-1] if tail else self.anchor_character
 
-    def end_line(self, start: int, end: int, indent: int) -> None:
+    def end_line(self, start: int, end: int, indent: int, torn: bool) -> None:
         """The statement ends here; braces that a statement of the top level proves missing too."""
         if self.brackets and indent == 0 and _TOP_LINE.match(self.text, end):
-            self.close_blocks(start)
+            self.close_blocks(start, torn)
         self.layout.resumes.append(Resume(start, len(self.brackets)))
         self.blank(start, end, keep=True)
         self.indent = indent
@@ -274,17 +277,18 @@ class _Scanner:
         self.anchor, self.anchor_character = end, ""
 
     def end_of_text(self, start: int) -> None:
-        if self.inline:
+        torn = self.inline > 0
+        if torn:
             self.report_open(self.brackets[-1])
             self.drop_inline()
         if self.brackets:
-            self.close_blocks(start)
+            self.close_blocks(start, torn)
         self.layout.resumes.append(Resume(start, 0))
         self.blank(start, len(self.text), keep=True)
 
-    def close_blocks(self, offset: int) -> None:
+    def close_blocks(self, offset: int, torn: bool) -> None:
         self.report_open(self.brackets[-1])
-        self.layout.forced.append(Forced(offset, len(self.brackets)))
+        self.layout.forced.append(Forced(offset, len(self.brackets), torn))
         while self.brackets:
             self.pop()
 

@@ -108,6 +108,9 @@ class _Reading:
                 break
         else:
             self.give_up()
+        if not self.accepts("$END"):  # a block is open that the layout takes for closed
+            self.go_on(self.layout.resumes[-1])
+            self.read()
         end = len(self.layout.text)
         file: File = self.parser.feed_token(_token("$END", end, end), is_end=True)
         return file
@@ -131,13 +134,15 @@ class _Reading:
         return False
 
     def tokens(self) -> Iterator[Token]:
-        """The tokens from here on, with the closing braces that the text lacks."""
+        """The tokens from here on, with the closing braces that the text lacks; where a brace would
+        close the wrong bracket, a token that fits nowhere."""
         for token in self.lexer.lex(self.lexer_state, self.parser):
             forced = self.next_forced
             if forced is not None and _start(token) >= forced.offset:
                 self.next_forced = next(self.forced, None)
+                kind = "TORN" if forced.torn else "RBRACE"
                 for _ in range(forced.count):
-                    yield _token("RBRACE", forced.offset, forced.offset, "}")
+                    yield _token(kind, forced.offset, forced.offset)
             yield token
 
     def give_up(self) -> None:
@@ -154,7 +159,7 @@ class _Reading:
 
     def on_mistake(self, token: Token) -> None:
         start = _start(token)
-        lacking = token.type == "RBRACE" and token.start_pos == token.end_pos
+        lacking = token.type in ("RBRACE", "TORN") and token.start_pos == token.end_pos
         if not lacking and not self.reported_around(start):
             place = Place(
                 self.source,

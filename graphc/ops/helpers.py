@@ -89,7 +89,8 @@ def _added_rows(d: Any, index: Any, shape: Any) -> Array:
 
 def _at_labels(d: Any, labels: Any, classes: int) -> Array:
     """Zeros with a new last axis, `d` at each label."""
-    return np.where(np.asarray(labels)[..., None] == np.arange(classes), np.asarray(d)[..., None], 0)
+    here = np.asarray(labels)[..., None] == np.arange(classes)
+    return np.where(here, np.asarray(d)[..., None], 0)
 
 
 FUNCTIONS = [

@@ -39,7 +39,7 @@ class CommonSubexpressions:
             key = _key(node)
             known = first.setdefault(key, node.id)
             if known != node.id:
-                _keep_name(graph, node, graph[known])
+                _keep_name(node, graph[known])
                 graph.replace_uses(node.id, known)
                 moved[node.id] = known
         program.roots = {key: moved.get(id, id) for key, id in program.roots.items()}
@@ -55,9 +55,12 @@ def _key(node: Node) -> Any:
     return (op, inputs, node.type)
 
 
-def _keep_name(graph: Graph, lost: Node, kept: Node) -> None:
+def _keep_name(lost: Node, kept: Node) -> None:
+    """The merged node is the model's own where one of the two is, not the backward walk's."""
     if lost.name and not kept.name:
         kept.name = lost.name
+    if kept.origin.made_by and not lost.origin.made_by:
+        kept.origin = lost.origin
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from graphc.passes.cleanup import CommonSubexpressions, DeadCode, FoldConstants
 from graphc.passes.differentiate import Differentiate
 from graphc.passes.inline import Inline
 from graphc.passes.invert import restore_program
-from graphc.passes.project import Project
+from graphc.passes.project import Project, has_choice
 from graphc.passes.regularize import Regularize
 from graphc.passes.simplify import Simplify
 
@@ -85,10 +85,14 @@ def lower(program: Program, observe: Observer | None = None) -> Programs:
     step = evaluation = None
     if ("objective", "") in program.roots and spec.learned:
         keep = ("objective", "next")
-        evaluation = run_passes(
-            _with_roots(program.copy(), keep), EVALUATION, "gradients", observe
-        )
-        step = run_passes(_with_roots(program, keep), TRAINING, "training", observe)
+        program = _with_roots(program, keep)
+        differs = _depends_on_projection(program)
+        apart = program.copy() if differs else None
+        step = run_passes(program, TRAINING, "training", observe)
+        if apart is None:
+            evaluation = step.copy()
+        else:
+            evaluation = run_passes(apart, EVALUATION, "gradients", observe)
     return Programs(
         spec=spec,
         step=step.copy() if step else None,
@@ -101,6 +105,13 @@ def lower(program: Program, observe: Observer | None = None) -> Programs:
         fit=_prepare(spec, fitted=True, observe=observe),
         restore=run_passes(restore_program(spec), (DeadCode(), *CLEAN), "restore", observe),
     )
+
+
+def _depends_on_projection(program: Program) -> bool:
+    """Whether training and evaluation differ: a choice somewhere, or a state that moves."""
+    spliced = [body.graph for splice in program.spec.splices for body in splice.bodies.values()]
+    moves = any(role == "next" for role, _ in program.roots)
+    return moves or any(has_choice(graph) for graph in (program.graph, *spliced))
 
 
 def _with_roots(program: Program, roles: tuple[str, ...]) -> Program:

@@ -12,7 +12,7 @@ from graphc.ir import Body, Call, Graph
 from graphc.model.program import Program
 from graphc.ops.leaves import IfTraining
 
-__all__ = ["Project"]
+__all__ = ["Project", "has_choice"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Project:
         return memo[id(body)]
 
     def _projected(self, body: Body, memo: dict[int, Body]) -> Body:
-        if not _has_choice(body.graph):
+        if not has_choice(body.graph):
             return body
         graph = body.graph.copy()
         named = {("result", str(i)): id for i, id in enumerate(body.results)}
@@ -78,9 +78,14 @@ def _follow(chosen: dict[int, int], id: int) -> int:
     return id
 
 
-def _has_choice(graph: Graph) -> bool:
-    return any(
-        isinstance(node.op, IfTraining)
-        or (isinstance(node.op, Call) and _has_choice(node.op.body.graph))
-        for node in graph
-    )
+def has_choice(graph: Graph, seen: set[int] | None = None) -> bool:
+    """Whether a graph, or a body below it, is one thing in training and another in evaluation."""
+    seen = set() if seen is None else seen
+    for node in graph:
+        if isinstance(node.op, IfTraining):
+            return True
+        if isinstance(node.op, Call) and id(node.op.body) not in seen:
+            seen.add(id(node.op.body))
+            if has_choice(node.op.body.graph, seen):
+                return True
+    return False

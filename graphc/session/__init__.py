@@ -8,18 +8,39 @@ its diagnostics, and :class:`RunError` for everything else that a person can put
 from __future__ import annotations
 
 from graphc.diagnostics import CompileError
-from graphc.runtime import DivergedError, RunError
+from graphc.runtime import (
+    DivergedError,
+    LiveReporter,
+    PlainReporter,
+    Reporter,
+    RunError,
+    write_atomic,
+)
+from graphc.runtime.atomic import json_ready
 from graphc.session.model import Model, compile
-from graphc.session.run import Run, is_run, latest_run, load
+from graphc.session.predicting import records_text
+from graphc.session.run import Run, expect_same_text, is_run, latest_run, load
+from graphc.session.scoring import Question, Scores, find_run, score
 
 __all__ = [
     "CompileError",
     "DivergedError",
+    "LiveReporter",
     "Model",
+    "PlainReporter",
+    "Question",
+    "Reporter",
     "Run",
     "RunError",
+    "Scores",
     "compile",
+    "expect_same_text",
+    "find_run",
     "is_run",
+    "json_ready",
     "latest_run",
     "load",
+    "records_text",
+    "score",
+    "write_atomic",
 ]

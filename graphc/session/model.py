@@ -196,7 +196,7 @@ class Model:
         model = self.with_data(gathered(data, arrays))
         known = model.init() if state is None else dict(state)
         if not model.has_data:
-            return model._at_examples(known)
+            return model.evaluate_examples(known)
         module, parts = model.parts()
         raw = parts.part(part, model.name)
         return evaluate(module, known, raw, model.spec.train.batch, part=part)
@@ -220,13 +220,27 @@ class Model:
     ) -> tuple[float, Arrays]:
         """The objective and its gradient by parameter, at a batch or at the example values."""
         known = self.init() if state is None else dict(state)
-        if batch is None:
-            arrays = self.example_batch()
-        else:
-            arrays = checked_batch(self.module, batch)
-        return loss_and_gradients(self.module, known, arrays, training=training)
+        arrays = self.example_batch() if batch is None else checked_batch(self.module, batch)
+        return gradients_of(self.module, known, arrays, training=training)
+
+    def evaluate_examples(self, state: Mapping[str, Array]) -> Evaluation:
+        """Objective, losses and metrics at the example values."""
+        known, batch = dict(state), self.example_batch()
+        objective, losses = self.module.losses(known, batch)
+        metrics: dict[str, Any] = (
+            self.module.metrics(known, batch) if self.module.signature["metrics"] else {}
+        )
+        return {
+            "objective": float(objective),
+            "losses": {name: float(value) for name, value in losses.items()},
+            "metrics": metrics,
+        }
 
     # ------------------------------------------------------------------ data
+
+    @property
+    def has_objective(self) -> bool:
+        return ("objective", "") in self.checked.program.roots
 
     @property
     def has_data(self) -> bool:
@@ -297,20 +311,8 @@ class Model:
             return any(columns[name].kind == "text" for name in self.spec.data.columns)
         return any(_face(known.get(n)) != _face(columns[n]) for n in self.spec.data.columns)
 
-    def _at_examples(self, state: Arrays) -> Evaluation:
-        batch = self.example_batch()
-        objective, losses = self.module.losses(state, batch)
-        metrics: dict[str, Any] = (
-            self.module.metrics(state, batch) if self.module.signature["metrics"] else {}
-        )
-        return {
-            "objective": float(objective),
-            "losses": {name: float(value) for name, value in losses.items()},
-            "metrics": metrics,
-        }
 
-
-def loss_and_gradients(
+def gradients_of(
     module: Module, state: Arrays, batch: Arrays, *, training: bool = False
 ) -> tuple[float, Arrays]:
     """The generated function of that name. RunError for a model that minimises nothing."""

@@ -1,16 +1,18 @@
-"""Predictions as arrays, for whoever goes on computing with them."""
+"""Predictions as arrays, for whoever goes on computing with them, and as text."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 
-from graphc.runtime import Arrays, Module, Raw
+from graphc.runtime import Arrays, Module, Raw, Record, write_csv, write_json
 from graphc.runtime.examples import load_examples
 from graphc.runtime.face import row_wise
 
-__all__ = ["predict_arrays"]
+__all__ = ["predict_arrays", "records_text"]
 
 _BATCH = 1024
 
@@ -31,3 +33,10 @@ def predict_arrays(module: Module, state: Arrays, raw: Raw) -> Arrays:
     return {
         name: np.concatenate(parts) if name in rows else parts[-1] for name, parts in pieces.items()
     }
+
+
+def records_text(records: Sequence[Record], kind: Literal["csv", "json"]) -> str:
+    """Predictions as the text of a CSV or JSON file."""
+    stream = io.StringIO(newline="")
+    (write_json if kind == "json" else write_csv)(records, stream)
+    return stream.getvalue()

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from numpy.typing import ArrayLike
 
@@ -28,13 +29,15 @@ from graphc.runtime import (
     load_checkpoint,
     predict_table,
     read,
+    write_atomic,
 )
 from graphc.session.checking import Request, check
-from graphc.session.model import Model, Report, gathered
+from graphc.session.model import Model, Report, as_texts, gathered
 from graphc.session.parts import DataLike, Part
 from graphc.session.predicting import predict_arrays
+from graphc.session.texts import read_model
 
-__all__ = ["Run", "columns_as_json", "is_run", "latest_run", "load"]
+__all__ = ["ARRAYS", "Run", "columns_as_json", "expect_same_text", "is_run", "latest_run", "load"]
 
 FINISHED = ("finished", "early")
 ARRAYS = "arrays"
@@ -49,7 +52,6 @@ class Run:
         *,
         path: Path | None,
         model: Model,
-        module: Module,
         state: Arrays,
         last: Arrays,
         history: list[dict[str, Any]],
@@ -58,7 +60,6 @@ class Run:
     ) -> None:
         self.path = path
         self.model = model
-        self.module = module
         self.state = state
         self.last = last
         self.history = history
@@ -129,14 +130,38 @@ class Run:
         data: DataLike | None = None,
         *,
         epochs: int | None = None,
+        set: Mapping[str, object] | None = None,
         report: Report | None = None,
         **arrays: ArrayLike,
     ) -> Run:
-        """Go on where training stopped, for ``epochs`` epochs in all."""
+        """Go on where training stopped, for ``epochs`` epochs in all.
+
+        ``set`` changes other settings from here on, as in :func:`graphc.compile`.
+        """
         from graphc.session.training import resume
 
-        sets = {} if epochs is None else {"train.epochs": epochs}
+        sets = {**(set or {}), **({} if epochs is None else {"train.epochs": epochs})}
         return resume(self, gathered(data, arrays), sets=sets, report=report)
+
+    def export(self, path: str | os.PathLike[str]) -> Path:
+        """Write the generated module at ``path`` and the best state beside it, as the npz file
+        that the module loads by default. Returns the path of the weights."""
+        target = Path(path)
+        weights = target.with_suffix(".npz")
+        if weights == target:
+            raise RunError(f"{target} would be overwritten by the weights", help="name it .py")
+        source = self.model.printed(weights=weights.name, steps_per_epoch=self.steps_per_epoch)
+        save_weights(self.model.module, weights, self.state)
+        write_atomic(target, source.encode())
+        return weights
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """Known once an epoch has been done."""
+        if not self.history:
+            return None
+        last = self.history[-1]
+        return int(last["step"]) // int(last["epoch"])
 
     def _table(self, data: DataLike | None, arrays: Mapping[str, ArrayLike]) -> Table:
         table = gathered(data, arrays)
@@ -145,8 +170,16 @@ class Run:
         return table
 
 
-def load(path: str | os.PathLike[str], *, data: DataLike | None = None) -> Run:
-    """The run in a folder. ``data`` is a file or arrays in place of those that it was trained on.
+def load(
+    path: str | os.PathLike[str],
+    *,
+    data: DataLike | None = None,
+    at: Mapping[str, object] | None = None,
+) -> Run:
+    """The run in a folder.
+
+    ``data`` is a file or arrays in place of those that it was trained on, ``at`` overrides
+    example values.
 
     Raises RunError for a folder that is no run, or is damaged.
     """
@@ -154,19 +187,41 @@ def load(path: str | os.PathLike[str], *, data: DataLike | None = None) -> Run:
     config = folder.config()
     origin = config.get("data")
     table = gathered(data, {}) if data is not None else _recorded_table(origin)
-    model = Model(check(_request(folder, config)), table)
+    request = _request(folder, config)
+    request = replace(request, examples={**request.examples, **as_texts(at or {})})
+    model = Model(check(request), table)
     last, _ = load_checkpoint(folder.last, model.module.signature)
     best = load_checkpoint(folder.best, model.module.signature)[0] if folder.best.exists() else last
     return Run(
         path=folder.path,
         model=model,
-        module=model.module,
         state=best,
         last=last,
         history=folder.history(),
         summary=folder.summary(),
         origin=origin if isinstance(origin, str) else None,
     )
+
+
+def save_weights(module: Module, path: Path, state: Arrays) -> None:
+    """A state as the npz file that generated modules read, whole or not at all."""
+    try:
+        cast(Any, module).save(str(path), state)
+    except OSError as problem:
+        raise RunError(
+            f"cannot write {path}: {problem.strerror or problem}",
+            help="free some disk space or check the permissions",
+        ) from problem
+
+
+def expect_same_text(run: Run, path: str | os.PathLike[str]) -> None:
+    """RunError unless the model file still is what the run was trained from."""
+    if read_model(path).text != run.model.checked.request.source.text:
+        raise RunError(
+            f"{path} is not the text that {run.path} was trained from",
+            help=f"leave it out to go on with the run's own, {run.path}/model.gc, "
+            "or start a new run without --resume",
+        )
 
 
 def is_run(path: str | os.PathLike[str]) -> bool:

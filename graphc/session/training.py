@@ -76,7 +76,7 @@ def resume(
 
 
 def _expect_objective(model: Model) -> None:
-    if not any(role == "objective" for role, _ in model.checked.program.roots):
+    if not model.has_objective:
         raise RunError(
             f"{model.name} has nothing to minimise", help="declare a loss: loss NAME = expression"
         )
@@ -142,7 +142,6 @@ def _run(
     return Run(
         path=None if folder is None else folder.path,
         model=model,
-        module=module,
         state=result.state,
         last=result.last,
         history=[*before, *(record.as_json() for record in result.history)],

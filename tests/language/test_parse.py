@@ -411,7 +411,7 @@ def test_a_usual_mistake_gets_its_advice(text: str, code: str, column: int, word
     assert found, "no diagnostic"
     first = found[0]
     assert first.span is not None
-    said = " ".join([first.title, first.label, first.help])
+    said = f"{first.title} {first.label} {first.help}"
     assert (first.code, first.span.source.line_column(first.span.start)[1]) == (code, column), said
     assert words in said
     assert len(found) == 1, render_text(found)
@@ -513,6 +513,7 @@ WORDS = [
 @given(st.text(max_size=200) | st.lists(st.sampled_from(WORDS), max_size=60).map("".join))
 @example("f(x\n}\n{")
 @example("if a{b\n")
+@example("repeat i in 1..3 {h=x>d{n>u\ntrain {r=[d{}on d,m{}]")
 def test_no_text_raises(text: str) -> None:
     _, found = read(text)
     render_text(found).encode()

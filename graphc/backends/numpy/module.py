@@ -102,8 +102,9 @@ def _group_clocks(spec: ModelSpec) -> set[str]:
 
 def _print_docstring(w: Writer, spec: ModelSpec, version: str, weights: str | None) -> None:
     start = "load()" if weights else "init(seed=0)"
+    name, path, by = harmless(spec.name), harmless(spec.path), harmless(version)
     w.docstring(
-        f"Model {harmless(spec.name)}, compiled from {harmless(spec.path)} by graphc {harmless(version)}.",
+        f"Model {name}, compiled from {path} by graphc {by}.",
         "",
         "Needs NumPy only. A state is a flat dict of arrays, a batch a dict of inputs and targets:",
         "",

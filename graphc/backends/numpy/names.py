@@ -19,9 +19,9 @@ __all__ = ["NameAllocator", "identifier", "name_values"]
 LONGEST = 48
 
 _FACE = """
-    REAL EPOCHS STEPS_PER_EPOCH WEIGHTS GROUPS MOMENTS COUNTERS TILE classes signature example init load save prepare
-    fit predict losses metrics evaluate loss_and_gradients restore Trainer np math os sys tempfile
-    zipfile
+    REAL EPOCHS STEPS_PER_EPOCH WEIGHTS GROUPS MOMENTS COUNTERS TILE classes signature example init
+    load save prepare fit predict losses metrics evaluate loss_and_gradients restore Trainer np math
+    os sys tempfile zipfile
 """
 _LOCALS = """
     self state batch inputs outputs raw real sizes seed step dtype path new update gradients commit

@@ -190,18 +190,16 @@ def _directions(gradient: Any, tensors: int, random: Any) -> Any:
 def _slope_error(state: Arrays, batch: Arrays, direction: Arrays, slope: float) -> Any:
     """Relative error of a slope, the best over some step sizes; None at a kink."""
     here = loss_and_gradients(state, batch)[0]
-    errors, kink = [], False
-    for distance in (1e-5, 1e-6, 1e-4):
+    scale = max(abs(slope), 1e-3 * (1.0 + abs(here)))
+    errors, gaps = [], []
+    for distance in (1e-4, 1e-5, 1e-6):
         ahead = loss_and_gradients(_moved(state, direction, distance), batch)[0]
         behind = loss_and_gradients(_moved(state, direction, -distance), batch)[0]
-        scale = max(abs(slope), 1e-3 * (1.0 + abs(here)))
         errors.append(abs((ahead - behind) / (2.0 * distance) - slope) / scale)
-        if errors[-1] <= 1e-6:
-            break
-        sides = (ahead - here) / distance, (here - behind) / distance
-        kink = kink or abs(sides[0] - sides[1]) > 0.01 * max(abs(sides[0]), abs(sides[1]))
-    error = min(errors)
-    return None if kink and error > 1e-6 else error
+        gaps.append(abs(ahead - 2.0 * here + behind) / distance)
+    # The slopes on both sides differ by a gap, which at a smooth point shrinks with the step.
+    kink = gaps[2] > 0.3 * gaps[0] and gaps[2] > 1e-7 * (1.0 + abs(here))
+    return None if kink and min(errors) > 1e-6 else min(errors)
 
 
 def _check_symmetry(state: Arrays, batch: Arrays, random: Any) -> bool:

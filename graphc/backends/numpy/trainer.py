@@ -27,7 +27,7 @@ from graphc.backends.numpy.text import (
     symbols_in,
     symbols_of,
 )
-from graphc.backends.numpy.writer import Writer, harmless, quoted
+from graphc.backends.numpy.writer import WIDTH, Writer, harmless, quoted
 from graphc.ir import Node, Operand, Type, WriteContext
 from graphc.model.program import ModelSpec, OptimizerGroup, Program
 from graphc.ops.elementwise import Power
@@ -272,14 +272,20 @@ class InPlace:
 
 
 def write_functions(w: Writer, functions: Mapping[str, str]) -> None:
-    """Local names of NumPy's functions."""
-    pairs = list(functions.items())
-    for start in range(0, len(pairs), 4):
-        row = pairs[start : start + 4]
-        names, sources = (
-            ", ".join(part) for part in zip(*((b, f"np.{a}") for a, b in row), strict=True)
-        )
-        w.line(f"{names} = {sources}")
+    """Local names of NumPy's functions, as many to a line as fit."""
+    row: dict[str, str] = {}
+    for source, name in functions.items():
+        longer = {**row, source: name}
+        if row and 4 * w.indent + len(_assigned(longer)) > WIDTH:
+            w.line(_assigned(row))
+            longer = {source: name}
+        row = longer
+    if row:
+        w.line(_assigned(row))
+
+
+def _assigned(row: Mapping[str, str]) -> str:
+    return f"{', '.join(row.values())} = {', '.join(f'np.{source}' for source in row)}"
 
 
 def _spelled(text: str) -> str:
@@ -369,9 +375,9 @@ def print_trainer(
         w.docstring(
             "Training over fixed arrays: the numbers of the plain functions, computed faster.",
             "",
-            "`batch_size` is the largest batch that will come; `state` is left as it is. A schedule that",
-            "reads `epoch`, `epochs` or `steps` needs the length of the run, from the arguments, the",
-            "state or this file.",
+            "`batch_size` is the largest batch that will come; `state` is left as it is. A",
+            "schedule that reads `epoch`, `epochs` or `steps` needs the length of the run, from",
+            "the arguments, the state or this file.",
         )
         w.line()
         _print_start(w, spec, clock_of, gradients)
@@ -394,10 +400,9 @@ def _print_start(
         w.line("self._batch_size = batch_size")
         w.line('self._views = {name: np.array(state[name], order="C") for name in state}')
         for name, clock in clock_of.items():
-            default = name.upper()
-            w.line(
-                f"self._{name} = _known({quoted(name)}, {name}, state, {default}, {quoted(clock) if clock else None})"
-            )
+            needs = quoted(clock) if clock else None
+            arguments = f"{quoted(name)}, {name}, state, {name.upper()}, {needs}"
+            w.line(f"self._{name} = _known({arguments})")
             w.line(f"self._views[{quoted(name)}] = np.array(self._{name})")
         w.line(
             "weights, views = _joined(state, [name for names in GROUPS for name in names], real)"

@@ -23,6 +23,18 @@ def quoted(text: str) -> str:
     return f'"{single[1:-1]}"' if single[0] == "'" and '"' not in single else single
 
 
+def _outer_call(text: str) -> int:
+    """Where the arguments of the bracket begin that closes at the end of the text; 0 if none."""
+    if text[-1:] != ")":
+        return 0
+    depth = 0
+    for position in range(len(text) - 1, -1, -1):
+        depth += (text[position] == ")") - (text[position] == "(")
+        if depth == 0:
+            return position + 1 if position else 0
+    return 0
+
+
 class Writer:
     """Collects lines."""
 
@@ -47,7 +59,17 @@ class Writer:
         remark = f"  # {comment}" if text else "    " * self.indent + f"# {comment}"
         if comment and (not text or len(line) + len(remark) <= WIDTH):
             line = (line + remark) if text else remark
-        self.lines.append(line)
+        if len(line) > WIDTH and _outer_call(text):
+            self._broken(text)
+        else:
+            self.lines.append(line)
+
+    def _broken(self, text: str) -> None:
+        """A call that is too long, its arguments on a line of their own."""
+        start = _outer_call(text)
+        with self.block(text[:start]):
+            self.line(text[start:-1])
+        self.line(text[-1])
 
     def docstring(self, *paragraphs: str) -> None:
         """Lines of a docstring, which must be harmless."""

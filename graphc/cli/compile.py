@@ -1,0 +1,64 @@
+"""`graphc compile`: the generated module, to read or to run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from graphc.cli.options import Precision, output_options, settings_options
+from graphc.cli.terminal import Terminal
+
+__all__ = ["command"]
+
+
+@click.command("compile")
+@click.argument("model", metavar="MODEL|RUN", type=click.Path())
+@click.option("-o", "--out", metavar="FILE", type=click.Path(), help="Write the module here.")
+@settings_options
+@output_options
+@click.pass_obj
+def command(
+    terminal: Terminal,
+    model: str,
+    out: str | None,
+    sets: dict[str, str],
+    at: dict[str, str],
+    precision: Precision | None,
+) -> None:
+    """Write a model as a Python module that needs NumPy and nothing else.
+
+    Without -o it goes to standard output. A trained RUN brings its weights: -o digits.py writes
+    digits.npz beside it.
+    """
+    from graphc import session
+    from graphc.cli.show import show_warnings
+
+    if session.is_run(model):
+        if sets or at or precision:
+            raise click.UsageError("a run has settings of its own; give a model file instead")
+        _compile_run(session.load(model), out, terminal)
+        return
+    compiled = session.compile(model, set=sets, at=at, precision=precision)
+    show_warnings(compiled, terminal)
+    if out is None:
+        terminal.say(compiled.source.rstrip("\n"))
+        return
+    compiled.save(out)
+    _say_written(terminal, Path(out))
+
+
+def _compile_run(run: object, out: str | None, terminal: Terminal) -> None:
+    from graphc.session import Run
+
+    assert isinstance(run, Run)
+    if out is None:
+        terminal.say(run.model.source.rstrip("\n"))
+        return
+    weights = run.export(out)
+    _say_written(terminal, Path(out), weights)
+
+
+def _say_written(terminal: Terminal, *paths: Path) -> None:
+    if not terminal.quiet:
+        terminal.say_error(f"wrote {' and '.join(str(path) for path in paths)}")
