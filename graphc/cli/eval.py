@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isclose
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -65,7 +66,7 @@ def command(
 
 
 def _show(scores: Scores, terminal: Terminal) -> None:
-    from graphc.cli.show import show_gradients, show_scores
+    from graphc.cli.show import number, show_gradients, show_scores
 
     if not terminal.quiet:
         terminal.say(f"{scores.model}: {scores.place}, {scores.origin}")
@@ -73,4 +74,6 @@ def _show(scores: Scores, terminal: Terminal) -> None:
     if scores.gradients is not None:
         terminal.say("")
         objective, gradients = scores.gradients
-        show_gradients(objective, gradients, scores.state, terminal)
+        if not isclose(objective, scores.evaluation["objective"], rel_tol=1e-5):
+            terminal.say(f"gradients of the objective with penalties, {number(objective)}")
+        show_gradients(gradients, scores.state, terminal)

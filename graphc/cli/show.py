@@ -58,7 +58,7 @@ def show_scores(scores: Mapping[str, Mapping[str, Any]], terminal: Terminal) -> 
 
 
 def show_gradients(
-    objective: float, gradients: Mapping[str, Any], state: Mapping[str, Any], terminal: Terminal
+    gradients: Mapping[str, Any], state: Mapping[str, Any], terminal: Terminal
 ) -> None:
     """Each parameter with its value and its gradient; large ones by their Euclidean norms."""
     import numpy as np
@@ -71,10 +71,10 @@ def show_gradients(
             continue
         norms = (np.linalg.norm(np.asarray(a, float).ravel()) for a in (state[name], slope))
         rows.append((name, *(f"norm {number(float(norm))}" for norm in norms)))
-    widths = [max(len(row[column]) for row in rows) for column in range(2)]
-    terminal.say(f"gradients of the objective, {number(objective)} with all penalties")
-    for row in rows:
-        terminal.say(f"  {row[0].ljust(widths[0])}  {row[1].rjust(widths[1])}  {row[2]}")
+    first, *rest = (max(len(row[column]) for row in rows) for column in range(3))
+    for name, *cells in rows:
+        shown = "".join(f"  {c.rjust(width)}" for c, width in zip(cells, rest, strict=True))
+        terminal.say(name.ljust(first) + shown)
 
 
 def number(value: float) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from graphc.diagnostics import Label, Span
-from graphc.ir import Body, Builder, Call, Graph, Origin, Type, Value
+from graphc.ir import Body, Builder, Call, Graph, Node, Origin, Type, Value, flatten
 from graphc.language import format_expr, tree
 from graphc.model import builtins, expressions, statements
-from graphc.model.frame import MAX_NODES, Expansion, Frame, Lifted, nearest
+from graphc.model.frame import MAX_DEPTH, Expansion, Frame, Lifted, nearest
 from graphc.model.meanings import (
     POISON,
     BoundLayer,
@@ -28,8 +28,10 @@ __all__ = [
     "apply",
     "apply_meaning",
     "bind_attributes",
+    "draws",
     "expand",
     "find_definition",
+    "is_elementwise",
     "known_definitions",
     "known_number",
     "match_attributes",
@@ -63,6 +65,8 @@ def apply(frame: Frame, scope: Scope, expr: tree.Apply, piped: list[Argument]) -
         _unknown(frame, scope, expr)
         for argument in expr.arguments or ():
             expressions.evaluate(frame, scope, argument.value)
+        for argument in expr.attributes or ():
+            expressions.attribute(frame, scope, argument.value)
         return POISON
     if expr.attributes is not None:
         callee = _with_attributes(frame, scope, callee, expr)
@@ -71,17 +75,47 @@ def apply(frame: Frame, scope: Scope, expr: tree.Apply, piped: list[Argument]) -
     if expr.arguments is None and not piped:
         return callee
     arguments = list(piped)
+    named: dict[str, Argument] = {}
     for argument in expr.arguments or ():
-        if argument.name is not None:
-            frame.error(
-                "E320",
-                "tensors are given by position",
-                argument.span,
-                help=f"attributes go in braces: {expr.name}{{{argument.name} = …}}(…)",
-            )
-            return POISON
-        arguments.append((expressions.evaluate(frame, scope, argument.value), argument.span))
-    return apply_meaning(frame, callee, expr.name, expr.callee, arguments, expr.span)
+        given = (expressions.evaluate(frame, scope, argument.value), argument.value.span)
+        if argument.name is None:
+            arguments.append(given)
+        elif argument.name in named:
+            frame.error("E320", f"`{argument.name}` is given twice", argument.span)
+        else:
+            named[argument.name] = given
+    ordered = _in_order(frame, callee, expr, arguments, named) if named else arguments
+    if ordered is None:
+        return POISON
+    return apply_meaning(frame, callee, expr.name, expr.callee, ordered, expr.span)
+
+
+def _in_order(
+    frame: Frame,
+    callee: Meaning,
+    expr: tree.Apply,
+    arguments: list[Argument],
+    named: dict[str, Argument],
+) -> list[Argument] | None:
+    """Positional arguments, then named ones in the order of the definition; None after errors."""
+    use = callee.use if isinstance(callee, BoundLayer) else callee
+    definition = use.definition if isinstance(use, DefinitionUse) else None
+    if not isinstance(definition, Definition):
+        at = next(iter(named.values()))[1]
+        frame.error("E320", f"`{expr.name}` takes its tensors by position, without names", at)
+        return None
+    names = [parameter.name for parameter in definition.tree.parameters]
+    for name, (_, at) in named.items():
+        if name not in names:
+            braces = f"{expr.name}{{{name} = …}}(…)"
+            attribute = any(decl.name.name == name for decl in definition.tree.attributes)
+            hint = f"attributes go in braces: {braces}" if attribute else nearest(name, names)
+            frame.error("E320", f"`{expr.name}` takes no tensor `{name}`", at, help=hint)
+            return None
+        if name in names[: len(arguments)]:
+            frame.error("E320", f"`{name}` of `{expr.name}` is given twice", at)
+            return None
+    return [*arguments, *(named[name] for name in names if name in named)]
 
 
 def _unknown(frame: Frame, scope: Scope, expr: tree.Apply) -> None:
@@ -214,6 +248,9 @@ def _emit_call(
     """``place`` keys the draws; ``owner`` names whose states are updated, by default the same."""
     owner = place if owner is None else owner
     body = expansion.body
+    frame.weight += expansion.weight
+    if not frame.may_hold(frame.weight, span):
+        return POISON
     with frame.at(span):
         inputs = tuple(value.id for value in operands)
         result = frame.builder.place(Call(body, place), inputs, body.type)
@@ -225,7 +262,9 @@ def _emit_call(
 
 
 def set_update(frame: Frame, name: str, value: Value, span: Span) -> None:
-    """Record the next value of a state; it has one a step."""
+    """Record the next value of a state: it has one a step, and none outside training."""
+    if frame.training is False:
+        return
     if name in frame.updates:
         frame.error(
             "E319",
@@ -392,6 +431,9 @@ def expand(
     known = frame.context.expansions.get(key)
     if known is not None:
         return known
+    if len(frame.callers) >= MAX_DEPTH:
+        frame.error("E318", f"definitions use each other more than {MAX_DEPTH} deep", span)
+        return None
     if (definition.name, id(definition)) in frame.active:
         frame.error(
             "E328",
@@ -404,8 +446,26 @@ def expand(
     expansion = _Expander(frame, use, definition, scope, span).run(types)
     if expansion is None or len(frame.diagnostics.errors) > errors:
         return None
+    if not _clocks_are_rates(frame, scope, expansion, span):
+        return None
     frame.context.expansions[key] = expansion
     return expansion
+
+
+def _clocks_are_rates(frame: Frame, scope: Scope, expansion: Expansion, span: Span) -> bool:
+    """Whether attributes read run-time scalars only where they may: in what draws at random."""
+    clocks = [name for name, b in scope.names.items() if isinstance(b.meaning, RunTime)]
+    if not clocks or frame.clocks or frame.kind == "optimizer":
+        return True
+    if frame.callers or any(map(draws, expansion.body.graph)):
+        return True
+    frame.error(
+        "E308",
+        f"the attribute `{clocks[0]}` cannot depend on a run-time scalar here",
+        span,
+        help=expressions.CLOCK_HELP,
+    )
+    return False
 
 
 class _Expander:
@@ -463,9 +523,8 @@ class _Expander:
         return self._finish([r.value for r in results if isinstance(r, Tensor)], types)
 
     def _finish(self, results: list[Value], types: list[Type]) -> Expansion | None:
-        self.frame.context.nodes += len(self.frame.builder.graph)
-        if self.frame.context.nodes > MAX_NODES:
-            self.frame.error("E318", f"the model is too large: over {MAX_NODES:,} nodes", self.span)
+        weight = self.frame.weight + len(self.frame.builder.graph)
+        if not self.frame.may_hold(weight, self.span):
             return None
         updates = tuple(self.frame.updates)
         values = [*results, *(value for value, _ in self.frame.updates.values())]
@@ -477,22 +536,21 @@ class _Expander:
             results=tuple(value.id for value in values),
             prelude=self.definition.tree.span.source.prelude,
         )
-        if self.definition.tree.derivative is not None:
+        if self.definition.tree.derivative is not None and _is_differentiable(types):
             body.derivative = self._derivative(types, results)
             if body.derivative is None:
                 return None
-        return Expansion(body, tuple(self.lifted), len(results), updates)
+        return Expansion(body, tuple(self.lifted), len(results), updates, weight)
 
     def _derivative(self, types: list[Type], results: list[Value]) -> Body | None:
         """The stated derivative as a body over the operand and the definition's own value."""
         definition, name = self.definition.tree, self.definition.name
         expr = definition.derivative
         assert expr is not None
-        fits = len(types) == len(results) == 1 and types[0].kind == "real"
-        if not fits or results[0].type != types[0]:
+        if not self._is_elementwise(types, results):
             self.frame.error(
                 "E316",
-                f"`derivative` needs an element-wise definition of one real tensor; `{name}` is not",
+                f"`derivative` needs an element-wise definition of one tensor; `{name}` is not",
                 expr.span,
             )
             return None
@@ -511,7 +569,7 @@ class _Expander:
         scope.bind(definition.parameters[0].name, Tensor(x), None, "operand")
         scope.bind(name, Tensor(own), None, "operand")
         result = expressions.tensor(frame, scope, expr)
-        if result is None:
+        if result is None or not self._is_derivative(frame, result, types[0], expr):
             return None
         return Body(
             title=f"{name}′",
@@ -523,13 +581,35 @@ class _Expander:
         )
 
 
-def _draws(graph: Graph) -> bool:
-    """Whether a body draws random numbers, itself or in a call."""
-    return any(
-        node.op.name.startswith("draw_")
-        or (isinstance(node.op, Call) and _draws(node.op.body.graph))
-        for node in graph
-    )
+    def _is_elementwise(self, types: list[Type], results: list[Value]) -> bool:
+        if not len(types) == len(results) == 1 or results[0].type != types[0]:
+            return False
+        body = Body("", "", self.frame.builder.graph, tuple(self.operands), (results[0].id,))
+        return all(map(is_elementwise, flatten(body).graph))
+
+    def _is_derivative(self, frame: Frame, result: Value, type: Type, expr: tree.Expr) -> bool:
+        if result.type.kind != "label" and result.shape in ((), type.shape):
+            return True
+        frame.error("E316", f"the derivative is {result.type}, but the value is {type}", expr.span)
+        return False
+
+
+def _is_differentiable(types: list[Type]) -> bool:
+    """Whether there can be a derivative: integers have none, whatever a definition states."""
+    return any(type.kind == "real" for type in types)
+
+
+def is_elementwise(node: Node) -> bool:
+    """Whether each element of a node depends on the same element of its operands only."""
+    spread = node.op.name == "broadcast" and node.op.arity == 1
+    return node.op.elementwise or node.op.arity == 0 or spread
+
+
+def draws(node: Node) -> bool:
+    """Whether a node draws random numbers, itself or, as a call, in its body."""
+    if isinstance(node.op, Call):
+        return any(map(draws, node.op.body.graph))
+    return node.op.name.startswith("draw_")
 
 
 def known_number(value: Value) -> float | int | bool | None:
@@ -541,7 +621,7 @@ def known_number(value: Value) -> float | int | bool | None:
     needed = [graph[id] for id in graph.ancestors([value.id])]
     if any(n.op.arity == 0 and n.op.name != "constant" for n in needed):
         return None
-    if any(isinstance(n.op, Call) and _draws(n.op.body.graph) for n in needed):
+    if any(draws(n) for n in needed):
         return None
     (result,) = evaluate_graph(graph, [value.id])
     number = result.item() if hasattr(result, "item") else result

@@ -237,8 +237,7 @@ class _Model:
         before = self.scope.find(name.name) or self.home.scope.find(name.name)
         if before is None:
             return False
-        labels = (Label(before.span, "first bound here"),) if before.span else ()
-        self.frame.error("E335", f"`{name.name}` is bound already", name.span, labels=labels)
+        statements.already_bound(self.frame, name, before)
         return True
 
     def _data(self, statement: tree.Data) -> None:
@@ -294,18 +293,18 @@ class _Model:
         elif role == "loss":
             value = self._scalar(value, statement.value.span, f"loss `{name}`")
             self._bind_report(scope, statement, value)
-            scope.names[name].used = True
         if value is not None:
             self.roots[role, full] = value.id
 
     def _bind_report(self, scope: Scope, statement: tree.Report, value: Value | None) -> None:
         name = statement.name.name
-        if scope.find(name) is None:
+        before = scope.find(name) or self.home.scope.find(name)
+        if before is None:
             meaning = POISON if value is None else Tensor(value)
             statements.bind(self.frame, scope, statement.name, meaning)
             scope.names[name].used = True
         elif statement.role == "loss":
-            self._taken(statement.name)
+            statements.already_bound(self.frame, statement.name, before)
 
     def _scalar(self, value: Value | None, span: Span, what: str) -> Value | None:
         if value is None:

@@ -44,6 +44,10 @@ __all__ = [
 ]
 
 CLOCKS = ("epoch", "step", "epochs", "steps")
+CLOCK_HELP = (
+    "epoch, step, epochs and steps belong in attributes of an optimizer, in rates of dropout and "
+    "noise, and in minimize"
+)
 NAMED_CONSTANTS: dict[str, Any] = {"pi": math.pi, "all": ALL, "inf": math.inf}
 
 ARITHMETIC = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "^": "power"}
@@ -86,7 +90,7 @@ def evaluate(frame: Frame, scope: Scope, expr: tree.Expr) -> Meaning:
         case tree.Member():
             return _member(frame, scope, expr)
         case tree.Placed():
-            frame.error("E303", "`on`, `after` and `before` belong in a section", expr.span)
+            frame.error("E506", f"`{expr.preposition}` cannot stand here", expr.selector.span)
             return POISON
     raise AssertionError(type(expr))
 
@@ -145,8 +149,7 @@ def _clock(frame: Frame, name: str, span: Span) -> Meaning:
             "E308",
             f"the run-time scalar `{name}` cannot be used here",
             span,
-            help="epoch, step, epochs and steps belong in attributes of an optimizer, in rates of "
-            "dropout and noise, and in minimize",
+            help=CLOCK_HELP,
         )
         return POISON
     with frame.at(span):
@@ -243,7 +246,7 @@ def _fold(frame: Frame, expr: tree.Binary, left: Any, right: Any) -> Meaning | N
         if isinstance(left, bool) and isinstance(right, bool):
             return Const(left and right if op == "and" else left or right)
         return _not_a(frame, expr, "truth values", left, right)
-    if op == "==" or op == "!=":
+    if op in ("==", "!=") and _comparable(left, right):
         return Const((left == right) == (op == "=="))
     if not _is_number(left) or not _is_number(right):
         return _not_a(frame, expr, "numbers", left, right)
@@ -269,11 +272,19 @@ def _arithmetic(frame: Frame, expr: tree.Binary, left: Any, right: Any) -> Meani
     except (OverflowError, ZeroDivisionError):
         frame.error("E211", "the result is too large or undefined", expr.op_span)
         return POISON
-    too_large = isinstance(value, int) and abs(value) >= 2**63
-    if isinstance(value, complex) or too_large or value != value:
-        frame.error("E211", "the result is not a number that can be used", expr.op_span)
+    if not _usable(value, left, right):
+        frame.error("E211", "the result is too large or undefined", expr.op_span)
         return POISON
     return Const(value)
+
+
+def _usable(value: Any, left: Any, right: Any) -> bool:
+    """Whether a result is a number of the language: 64 bits, finite unless an operand is not."""
+    if isinstance(value, int):
+        return abs(value) < 2**63
+    if isinstance(value, complex) or math.isnan(value):
+        return False
+    return math.isfinite(value) or math.isinf(left) or math.isinf(right)
 
 
 def _fold_dims(frame: Frame, expr: tree.Binary, left: Any, right: Any) -> Meaning | None:
@@ -286,13 +297,16 @@ def _fold_dims(frame: Frame, expr: tree.Binary, left: Any, right: Any) -> Meanin
             frame.error("E212", f"{left} // {right} is not a dimension", expr.op_span)
             return POISON
         return Const(quotient)
-    if expr.op in COMPARISONS:
-        return Const((left == right) == (expr.op == "==")) if expr.op in ("==", "!=") else None
     return None
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float)
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _comparable(left: Any, right: Any) -> bool:
+    """Whether two constants can be equal: two numbers, two truth values or two texts."""
+    return (_is_number(left) and _is_number(right)) or type(left) is type(right)
 
 
 def _not_a(frame: Frame, expr: tree.Binary, what: str, left: Any, right: Any) -> Meaning:
@@ -304,8 +318,8 @@ def _not_a(frame: Frame, expr: tree.Binary, what: str, left: Any, right: Any) ->
 def _kind_of(value: Any) -> str:
     if value is ALL:
         return "`all`"
-    names = {bool: "a truth value", str: "a text", tuple: "a list", int: "a number"}
-    return names.get(type(value), "a number")
+    names = {bool: "a truth value", str: "a text", tuple: "a list", Dim: "a symbolic dimension"}
+    return names.get(type(value), f"{value}" if _is_number(value) else "another thing")
 
 
 def _tensor_binary(frame: Frame, expr: tree.Binary, left: Value, right: Value) -> Meaning:
@@ -427,7 +441,10 @@ def merge_projections(frame: Frame, training: Meaning, evaluation: Meaning, span
     if isinstance(training, Const) and isinstance(evaluation, Const):
         return training if training == evaluation else ProjectionConst(training, evaluation)
     if isinstance(training, Several) and isinstance(evaluation, Several):
-        pairs = zip(training.items, evaluation.items, strict=False)
+        if len(training.items) != len(evaluation.items):
+            frame.error("E346", "training and evaluation give different numbers of values", span)
+            return POISON
+        pairs = zip(training.items, evaluation.items, strict=True)
         return Several(tuple(merge_projections(frame, a, b, span) for a, b in pairs))
     if training is evaluation:
         return training
@@ -436,7 +453,7 @@ def merge_projections(frame: Frame, training: Meaning, evaluation: Meaning, span
         return POISON
     if a == b:
         return training
-    return emit(frame, "if_training", [a, b], span)
+    return emit(frame, "if_training", unify("if_training", [a, b]), span)
 
 
 def decide(
@@ -450,16 +467,15 @@ def decide(
     if isinstance(condition, Const):
         if isinstance(condition.value, bool):
             return condition.value
-        if isinstance(condition.value, Dim):
-            frame.error("E309", "a symbolic dimension cannot decide an `if`", span)
-            return None
         frame.error(
             "E309", f"a condition is a truth value, not {_kind_of(condition.value)}", span
         )
         return None
-    if isinstance(condition, Tensor) and "clock" in _sources(condition.value):
-        frame.error("E309", "a run-time scalar cannot decide an `if`", span)
-        return None
+    sources = _sources(condition.value) if isinstance(condition, Tensor) else set()
+    for name, what in (("clock", "run-time scalar"), ("dimension", "symbolic dimension")):
+        if name in sources:
+            frame.error("E309", f"a {what} cannot decide an `if`", span)
+            return None
     frame.error(
         "E309",
         "an `if` is decided when compiled, but this is a tensor",
@@ -503,8 +519,7 @@ def _pipe_into(
     if isinstance(right, tree.Member | tree.Index):
         callee = evaluate(frame, scope, right)
         return calls.apply_meaning(frame, callee, format_expr(right), right.span, [(left, span)])
-    frame.error("E310", "the right side of `|>` is a call", right.span, help="write x |> f or x |> f(y)")
-    return POISON
+    return POISON  # The parser has said that nothing else can be called.
 
 
 def _list(frame: Frame, scope: Scope, expr: tree.ListExpr) -> Meaning:
@@ -516,7 +531,7 @@ def _list(frame: Frame, scope: Scope, expr: tree.ListExpr) -> Meaning:
     values = []
     for item, part in zip(items, expr.items, strict=True):
         if not isinstance(item, Const):
-            frame.error("E303", "a list holds numbers, texts or tensors", part.span)
+            frame.error("E213", "a list holds numbers, texts or tensors", part.span)
             return POISON
         values.append(item.value)
     return Const(tuple(values))
@@ -672,13 +687,14 @@ def _member(frame: Frame, scope: Scope, expr: tree.Member) -> Meaning:
 
 def _parameter_by_path(frame: Frame, scope: Scope, expr: tree.Member) -> Meaning:
     path = format_expr(expr)
+    binding = scope.find(path.split(".")[0])
+    if binding is not None:
+        binding.used = True
     name = resolve_alias(path, list(frame.declared))
     if name is not None:
-        root = path.split(".")[0]
-        binding = scope.find(root)
-        if binding is not None:
-            binding.used = True
         return Tensor(frame.declared[name].value)
+    if binding is not None and isinstance(binding.meaning, Poison):
+        return POISON
     frame.error(
         "E301", f"unknown name `{path}`", expr.span, help=nearest(path, frame.declared)
     )
@@ -702,7 +718,7 @@ def as_tensor(frame: Frame, meaning: Meaning, span: Span) -> Value | None:
     match meaning:
         case Tensor():
             if meaning.value.builder.graph is not frame.builder.graph:
-                frame.error("E312", "a definition cannot read a tensor of the model around it", span)
+                _foreign_tensor(frame, span)
                 return None
             return meaning.value
         case Const():
@@ -720,9 +736,9 @@ def as_tensor(frame: Frame, meaning: Meaning, span: Span) -> Value | None:
             return None
         case DefinitionUse() | BoundLayer():
             name = meaning.name if isinstance(meaning, DefinitionUse) else meaning.use.name
-            frame.error(
-                "E313", f"`{name}` is a definition, not a value", span, help=f"call it: {name}(x)"
-            )
+            draws = frame.kind == "init"
+            help_text = f"write ~ {name}" if draws else f"call it: {name}(x)"
+            frame.error("E313", f"`{name}` is a definition, not a value", span, help=help_text)
         case Several():
             frame.error(
                 "E314",
@@ -731,8 +747,25 @@ def as_tensor(frame: Frame, meaning: Meaning, span: Span) -> Value | None:
                 help="bind them to names: a, b = f(x)",
             )
         case _:
-            frame.error("E303", "this is not a value", span)
+            frame.error("E313", "the rounds of a repeat are not a value", span, help="as in i[1].h")
     return None
+
+
+def _foreign_tensor(frame: Frame, span: Span) -> None:
+    if frame.kind == "init":
+        frame.error(
+            "E312",
+            "an initial value cannot depend on a tensor",
+            span,
+            help="it is made before anything runs, from constants and draws",
+        )
+        return
+    frame.error(
+        "E312",
+        "a definition cannot read a tensor of the model around it",
+        span,
+        help="give it the tensor in parentheses",
+    )
 
 
 def _constant_tensor(frame: Frame, value: Any, span: Span) -> Value | None:
@@ -780,6 +813,9 @@ def _any_float(value: Any) -> bool:
 
 def _run_time_tensor(frame: Frame, meaning: RunTime, span: Span) -> Value | None:
     """Evaluate a deferred attribute in this graph."""
+    if frame.kind == "init":
+        frame.error("E308", "an initial value cannot depend on a run-time scalar", span)
+        return None
     before = frame.clocks, frame.home
     frame.clocks, frame.home = True, meaning.home
     try:

@@ -19,6 +19,8 @@ __all__ = ["Context", "Expansion", "Frame", "Home", "Lifted", "nearest"]
 
 FrameKind = Literal["model", "def", "layer", "optimizer", "init", "data"]
 
+MAX_DEPTH = 64
+"""Definitions inside each other: what walks over their bodies recurses."""
 MAX_NODES = 2_000_000
 MAX_ROUNDS = 100_000
 
@@ -71,6 +73,8 @@ class Expansion:
     lifted: tuple[Lifted, ...]
     returns: int
     updates: tuple[str, ...]
+    weight: int
+    """Nodes of the body once all calls in it are written out."""
 
 
 @dataclass(eq=False)
@@ -83,8 +87,6 @@ class Context:
     expansions: dict[Any, Expansion] = field(default_factory=dict)
     symbols: set[str] = field(default_factory=set)
     rounds: int = 0
-    nodes: int = 0
-    """Nodes made so far, in all graphs."""
 
 
 @dataclass(eq=False)
@@ -126,6 +128,8 @@ class Frame:
     fans: tuple[int, int] | None = None
     make_leaf: Callable[[Lifted], Value] | None = None
     """How a declaration becomes a value; None where none is allowed."""
+    weight: int = 0
+    """Nodes in the bodies of this graph's calls."""
     clocks: bool = False
     """Whether run-time scalars may be read (in `minimize` and in optimizers)."""
     in_data: bool = False
@@ -201,6 +205,13 @@ class Frame:
             )
         return before.value
 
+    def may_hold(self, weight: int, span: Span) -> bool:
+        """Whether a graph may have so many nodes; an error where not."""
+        if weight <= MAX_NODES:
+            return True
+        self.error("E318", f"the model is too large: over {MAX_NODES:,} operations", span)
+        return False
+
     # -- errors
 
     def error(
@@ -241,9 +252,10 @@ class Frame:
         self, error: TypeRuleError, span: Span, operands: Sequence[tuple[Value, Span | None]] = ()
     ) -> None:
         """Report a type rule's failure, with a label at each operand that is to blame."""
+        blame = error.blame or range(len(operands))
         labels = tuple(
             Label(at, f"{value.any_type}{provenance(value)}")
-            for value, at in (operands[i] for i in error.blame if i < len(operands))
+            for value, at in (operands[i] for i in blame if i < len(operands))
             if at is not None
         )
         self.error(error.code, error.message, span, labels=labels, help=error.help)

@@ -44,6 +44,7 @@ class _Optimizer:
             training=True,
         )
         self.frame.active = outer.active
+        self.errors = len(outer.diagnostics.errors)
         self.operands: list[Value] = []
         self.states: list[tuple[str, float]] = []
 
@@ -93,7 +94,7 @@ class _Optimizer:
     def _group(self, names: tuple[str, ...]) -> OptimizerGroup | None:
         weight = self.tree.parameters[0].name
         if weight not in self.frame.updates:
-            if not self.frame.diagnostics.errors:
+            if len(self.frame.diagnostics.errors) == self.errors:
                 self.frame.error(
                     "E603",
                     f"optimizer `{self.tree.name.name}` never assigns {weight}'",
@@ -121,8 +122,7 @@ class _Optimizer:
         """Every value is a number or has one element for each of the parameter's."""
         for node in body.graph:
             shape = node.tensor.shape
-            whole = node.op.elementwise or node.op.arity == 0 or node.op.name == "broadcast"
-            if shape not in ((), FLAT.shape) or not whole:
+            if shape not in ((), FLAT.shape) or not calls.is_elementwise(node):
                 self.frame.error(
                     "E604",
                     f"an optimizer is element-wise, but `{node.op.name}` is not",

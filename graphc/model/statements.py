@@ -7,7 +7,7 @@ model's own statements (inputs, losses, …) handled by the ``top`` that the mod
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from graphc.diagnostics import Label, Span
 from graphc.ir import Body, Builder, Dim, Graph, Origin, Size, Type, Value, broadcast_shapes
@@ -16,6 +16,7 @@ from graphc.model import calls, expressions
 from graphc.model.frame import MAX_ROUNDS, Frame, Lifted, nearest
 from graphc.model.meanings import (
     POISON,
+    Binding,
     BoundLayer,
     Const,
     Definition,
@@ -30,7 +31,7 @@ from graphc.model.meanings import (
     Unusable,
 )
 
-__all__ = ["initialiser", "read_type", "run", "run_body"]
+__all__ = ["already_bound", "bind", "initialiser", "read_type", "run", "run_body"]
 
 Returned = list[tuple[Meaning, Span]]
 Top = Callable[[Scope, tree.Statement], bool]
@@ -85,14 +86,21 @@ def _statement(
 
 
 def _misplaced(frame: Frame, statement: tree.Statement) -> None:
-    names = {tree.Data: "`input` and `target`", tree.Definition: "a definition"}
-    what = names.get(type(statement), f"`{statement.span.text.split()[0]}`")
-    frame.error("E334", f"{what} belongs at the top of a file, not inside a block", statement.span)
+    """Report what only a model may say; the parser has reported what only the top level may."""
+    if isinstance(statement, tree.Report | tree.Minimize):
+        what = statement.span.text.split()[0]
+        frame.error(
+            "E334",
+            f"`{what}` belongs in the model, not in a definition",
+            Span(statement.span.source, statement.span.start, statement.span.start + len(what)),
+        )
 
 
 def _return(frame: Frame, scope: Scope, statement: tree.Return) -> Returned:
-    if frame.kind not in ("def", "layer"):
-        frame.error("E334", "`return` belongs in a definition", statement.span)
+    if frame.kind == "optimizer":
+        frame.error(
+            "E334", "an optimizer returns nothing", statement.span, help="assign the parameter: w' = …"
+        )
     return [(expressions.evaluate(frame, scope, value), value.span) for value in statement.values]
 
 
@@ -152,6 +160,8 @@ def bind(frame: Frame, scope: Scope, target: tree.Ident, meaning: Meaning) -> No
         meaning = Tensor(_named(meaning.value, name))
         frame.bindings.setdefault(name, []).append(meaning.value.id)
     owner = scope.owner(name)
+    if owner is None and frame.kind == "model" and name in frame.home.scope.names:
+        owner = frame.home.scope
     if owner is None:
         scope.bind(name, meaning, target.span)
         return
@@ -165,14 +175,8 @@ def bind(frame: Frame, scope: Scope, target: tree.Ident, meaning: Meaning) -> No
     if before.role == "attribute" and owner is not scope:
         scope.bind(name, meaning, target.span)
         return
-    labels = (Label(before.span, "first bound here"),) if before.span else ()
-    frame.error(
-        "E335",
-        f"`{name}` is bound already",
-        target.span,
-        labels=labels,
-        help="a name is bound once; inside `repeat` a name from outside can be bound anew",
-    )
+    note = "a name is bound once; inside `repeat` a value from outside can be bound anew"
+    already_bound(frame, target, before, note)
 
 
 def _rebindable(frame: Frame) -> set[str]:
@@ -214,7 +218,12 @@ def _prime(frame: Frame, scope: Scope, target: tree.Ident, meaning: Meaning) -> 
         return
     assert isinstance(state.meaning, Tensor)
     value = _fit_type(frame, value, state.meaning.value.type, target)
+    if value is None:
+        scope.bind(f"{name}'", POISON, target.span, "next")
+        return
     calls.set_update(frame, state_name(frame, scope, name), value, target.span)
+    if frame.kind != "optimizer":
+        value = value.apply("stop_gradient")
     scope.bind(f"{name}'", Tensor(value), target.span, "next")
 
 
@@ -228,20 +237,30 @@ def state_name(frame: Frame, scope: Scope, name: str) -> str:
     return name
 
 
-def _fit_type(frame: Frame, value: Value, wanted: Type, target: tree.Ident) -> Value:
-    if value.type == wanted:
-        return value
-    with frame.at(target.span):
-        if value.type.kind == "int" and wanted.kind == "real":
-            value = value.apply("cast", kind="real")
-        if value.type == wanted:
+def _fit_type(frame: Frame, value: Value, wanted: Type, target: tree.Ident) -> Value | None:
+    fitted = _converted(frame, value, wanted, target.span)
+    if fitted is None:
+        frame.error(
+            "E338",
+            f"`{target.name}` is {wanted}, but its next value is {value.type}",
+            target.span,
+            help="reduce it first: mean{axis = 0}(x)" if value.type.rank > wanted.rank else "",
+        )
+    return fitted
+
+
+def _converted(frame: Frame, value: Value, wanted: Type, span: Span) -> Value | None:
+    """The value as the wanted type: integers become reals, short shapes are broadcast."""
+    with frame.at(span):
+        if wanted.kind == "real" and value.type.kind == "int":
+            value = expressions.to_real(value)
+        if value.type.kind != wanted.kind or value.type.classes != wanted.classes:
+            return None
+        if value.shape == wanted.shape:
             return value
-        if value.type.kind == wanted.kind and value.shape == ():
+        if broadcast_shapes(value.shape, wanted.shape) == wanted.shape:
             return value.apply("broadcast", shape=wanted.shape)
-    frame.error(
-        "E338", f"`{target.name}` is {wanted}, but its next value is {value.type}", target.span
-    )
-    return value
+    return None
 
 
 # -------------------------------------------------------------- parameters and states
@@ -249,15 +268,15 @@ def _fit_type(frame: Frame, value: Value, wanted: Type, target: tree.Ident) -> V
 
 def _param(frame: Frame, scope: Scope, statement: tree.Param) -> None:
     type = read_type(frame, scope, statement.type)
-    if type is None or not _static(frame, statement, type):
-        scope.bind(statement.name.name, POISON, statement.name.span, "param")
-        return
-    if type.kind != "real":
+    if type is not None and type.kind != "real":
         frame.error("E339", f"a parameter is real, not {type.kind}", statement.type.span)
-        scope.bind(statement.name.name, POISON, statement.name.span, "param")
+        type = None
+    if type is None or not _static(frame, statement, type):
+        _declare(frame, scope, "param", statement.name, None)
         return
     init = initialiser(frame, scope, type, statement.value, statement.random)
-    _declare(frame, scope, "param", statement.name, type, init, statement)
+    lifted = _lifted(frame, "param", statement, type, init)
+    _declare(frame, scope, "param", statement.name, lifted)
 
 
 def _state(frame: Frame, scope: Scope, statement: tree.State) -> None:
@@ -266,35 +285,53 @@ def _state(frame: Frame, scope: Scope, statement: tree.State) -> None:
         frame.error(
             "E340", f"state `{name.name}` needs a type", name.span, help="as in state m: real[64] = 0"
         )
-        scope.bind(name.name, POISON, name.span, "state")
+        _declare(frame, scope, "state", name, None)
         return
     type = read_type(frame, scope, statement.type)
     if type is None or not _static(frame, statement, type):
-        scope.bind(name.name, POISON, name.span, "state")
+        _declare(frame, scope, "state", name, None)
         return
     init = initialiser(frame, scope, type, statement.value, random=False)
-    _declare(frame, scope, "state", name, type, init, statement)
+    _declare(frame, scope, "state", name, _lifted(frame, "state", statement, type, init))
+
+
+def _lifted(
+    frame: Frame,
+    kind: Literal["param", "state"],
+    statement: tree.Param | tree.State,
+    type: Type,
+    init: Body | None,
+) -> Lifted | None:
+    if init is None:
+        return None
+    random = any(map(calls.draws, init.graph))
+    return Lifted(kind, frame.path(statement.name.name), type, init, random, statement.span)
 
 
 def _declare(
-    frame: Frame,
-    scope: Scope,
-    kind: Any,
-    name: tree.Ident,
-    type: Type,
-    init: Body | None,
-    statement: tree.Param | tree.State,
+    frame: Frame, scope: Scope, kind: str, name: tree.Ident, lifted: Lifted | None
 ) -> None:
-    meaning: Meaning = POISON
-    if init is not None:
-        random = isinstance(statement, tree.Param) and statement.random
-        lifted = Lifted(kind, frame.path(name.name), type, init, random, statement.span)
-        value = frame.declare(lifted)
-        meaning = POISON if value is None else Tensor(value)
-    if name.name in scope.names:
-        bind(frame, scope, name, meaning)
+    """Bind the name of a parameter or state; ``lifted`` is None where its statement is wrong."""
+    if _is_taken(frame, scope, name):
         return
-    scope.bind(name.name, meaning, name.span, kind)
+    value = frame.declare(lifted) if lifted is not None else None
+    scope.bind(name.name, POISON if value is None else Tensor(value), name.span, kind)
+
+
+def _is_taken(frame: Frame, scope: Scope, name: tree.Ident) -> bool:
+    """Report a declaration whose name has a meaning already."""
+    before = scope.find(name.name)
+    if before is None and frame.kind == "model":
+        before = frame.home.scope.find(name.name)
+    if before is None:
+        return False
+    already_bound(frame, name, before)
+    return True
+
+
+def already_bound(frame: Frame, name: tree.Ident, before: Binding, note: str = "") -> None:
+    labels = (Label(before.span, "first bound here"),) if before.span else ()
+    frame.error("E335", f"`{name.name}` is bound already", name.span, labels=labels, help=note)
 
 
 def _static(frame: Frame, statement: tree.Param | tree.State, type: Type) -> bool:
@@ -330,10 +367,13 @@ def initialiser(
     value = expressions.as_tensor(frame, meaning, expr.span)
     if value is None:
         return None
-    value = _of_type(frame, value, type, expr.span)
-    if value is None:
+    fitted = _converted(frame, value, type, expr.span)
+    if fitted is None:
+        outer.error(
+            "E342", f"the initial value is {value.type}, but {type} is declared", expr.span
+        )
         return None
-    return Body("initial value", "init", frame.builder.graph, (), (value.id,))
+    return Body("initial value", "init", frame.builder.graph, (), (fitted.id,))
 
 
 def _fans(type: Type) -> tuple[int, int]:
@@ -346,19 +386,6 @@ def _fans(type: Type) -> tuple[int, int]:
     for size in shape[:-2]:
         window *= size
     return max(window * shape[-2], 1), max(window * shape[-1], 1)
-
-
-def _of_type(frame: Frame, value: Value, type: Type, span: Span) -> Value | None:
-    with frame.at(span):
-        if value.type.kind != type.kind and type.kind == "real" and value.type.kind == "int":
-            value = expressions.to_real(value)
-        if value.type == type:
-            return value
-        if value.type.kind == type.kind and len(value.shape) <= len(type.shape):
-            if broadcast_shapes(value.shape, type.shape) == type.shape:
-                return value.apply("broadcast", shape=type.shape)
-    frame.error("E342", f"the initial value is {value.type}, but {type} is declared", span)
-    return None
 
 
 # ------------------------------------------------------------------------------ types
@@ -428,19 +455,15 @@ def _dimension(
 def _repeat(frame: Frame, scope: Scope, statement: tree.Repeat, top: Top | None) -> None:
     first = expressions.integer(frame, scope, statement.first, "the start of a repeat")
     last = expressions.integer(frame, scope, statement.last, "the end of a repeat")
-    if first is None or last is None:
-        return
-    frame.context.rounds += max(0, last - first + 1)
-    if frame.context.rounds > MAX_ROUNDS:
-        frame.error(
-            "E345", f"over {MAX_ROUNDS:,} rounds of `repeat` in all", statement.first.span
-        )
-        return
     index = statement.index.name
-    if scope.find(index) is not None:
-        frame.error("E335", f"`{index}` is bound already", statement.index.span)
+    if _is_taken(frame, scope, statement.index):
+        return
+    if first is None or last is None or not _may_repeat(frame, statement, last - first + 1):
+        _poison_bound(scope, statement.body)
+        scope.bind(index, POISON, statement.index.span, "repeat")
         return
     rounds = RepeatRounds()
+    whole = True
     frame.repeats[index] = rounds
     outer = frame.prefix
     frame.rebinds.append(set(_bound_names(statement.body)))
@@ -450,15 +473,53 @@ def _repeat(frame: Frame, scope: Scope, statement: tree.Repeat, top: Top | None)
         inner.names[index].used = True
         frame.prefix = (*outer, f"{index}[{i}]")
         errors = len(frame.diagnostics.errors)
-        run(frame, inner, statement.body, top)
+        if run(frame, inner, statement.body, top) is not None:
+            frame.error(
+                "E334", "`return` cannot stand in a `repeat`", statement.span, help=RETURN_HELP
+            )
         rounds.rounds[i] = inner
-        if len(frame.diagnostics.errors) > errors:
+        whole = len(frame.diagnostics.errors) == errors and frame.may_hold(
+            frame.weight + len(frame.builder.graph), statement.index.span
+        )
+        if not whole:
             break
     frame.prefix = outer
     frame.rebinds.pop()
     del frame.repeats[index]
-    scope.bind(index, rounds, statement.index.span, "repeat")
-    scope.names[index].used = True
+    scope.bind(index, rounds if whole else POISON, statement.index.span, "repeat")
+
+
+RETURN_HELP = "bind a name from outside anew in each round, and return it after the `repeat`"
+
+
+def _may_repeat(frame: Frame, statement: tree.Repeat, rounds: int) -> bool:
+    if rounds < 1:
+        frame.error(
+            "E345",
+            "this `repeat` has no round",
+            statement.first.span.to(statement.last.span),
+            help="a range goes upwards and includes both ends",
+        )
+        return False
+    frame.context.rounds += rounds
+    if frame.context.rounds <= MAX_ROUNDS:
+        return True
+    frame.error(
+        "E345",
+        f"over {MAX_ROUNDS:,} rounds of `repeat` in all",
+        statement.first.span.to(statement.last.span),
+    )
+    return False
+
+
+def _poison_bound(scope: Scope, body: Sequence[tree.Statement]) -> None:
+    """Keep names that a wrong statement would have bound from being reported as unknown."""
+    for name, span in _bound_names(body).items():
+        before = scope.find(name)
+        if before is None:
+            scope.bind(name, POISON, span)
+        elif before.role == "value":
+            before.meaning = POISON
 
 
 def _bound_names(statements: Sequence[tree.Statement]) -> dict[str, Span]:
@@ -483,9 +544,7 @@ def _if(frame: Frame, scope: Scope, statement: tree.If, top: Top | None) -> Retu
     condition = expressions.evaluate(frame, scope, statement.condition)
     decided = expressions.decide(frame, condition, statement.condition.span)
     if decided is None:
-        for name, span in _bound_names((statement,)).items():
-            if scope.find(name) is None:
-                scope.bind(name, POISON, span)
+        _poison_bound(scope, (statement,))
         return None
     if isinstance(decided, ProjectionConst):
         return _if_training(frame, scope, statement, decided, top)

@@ -57,7 +57,7 @@ def load_examples(
     """
     check_raw(raw, module, need_targets=need_targets, part=part)
     columns = select_columns(raw, module.signature, need_targets=need_targets)
-    count = _rows(columns, part)
+    count = _rows(columns, part) if _reads_data(module.signature) else 1
     if _prepared_size(module, state, columns, count) > limit:
         return _Raw(module, state, columns, count, part, need_targets)
     arrays = prepare(module, state, columns)
@@ -218,6 +218,11 @@ def _rows(columns: Arrays, part: str) -> int:
     if count == 0:
         raise RunError(f"{part} has no rows", help="give it at least one example")
     return count
+
+
+def _reads_data(signature: Signature) -> bool:
+    """False for a model of parameters alone: its one example is empty."""
+    return bool(signature["inputs"] or signature["targets"])
 
 
 def _with_rows(signature: Signature, arrays: Arrays) -> list[str]:

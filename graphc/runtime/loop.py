@@ -235,7 +235,12 @@ class _Run:
         tell = self.reporter.step if self.reporter.each_step else None
         total = 0.0
         for number, (batch, count) in enumerate(self.parts.train.shuffled(order, self.batch)):
-            objective = float(step(batch))
+            try:
+                objective = float(step(batch))
+            except FloatingPointError as problem:
+                # A generated trainer refuses to update from such an objective.
+                where = f"in epoch {self.epoch + 1}, step {number + 1} of {self.steps}"
+                raise self._diverged(f"{problem}: {where}") from problem
             # A difference with itself is zero for finite numbers only.
             if objective - objective != 0.0:
                 raise self._diverged(

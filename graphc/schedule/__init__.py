@@ -4,7 +4,7 @@ A plan is known before anything runs. It says nothing about the text of a target
 operator is the operator's and the backend's matter.
 """
 
-from graphc.schedule.order import How, classify, is_backward, ordered
+from graphc.schedule.order import How, backward_part, classify, is_backward, ordered
 from graphc.schedule.plan import Plan, Slot, Step, plan, plan_update
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Plan",
     "Slot",
     "Step",
+    "backward_part",
     "classify",
     "is_backward",
     "ordered",

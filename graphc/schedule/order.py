@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -11,7 +10,7 @@ from graphc.ops.leaves import Clock, Constant, Dimension, Leaf
 from graphc.ops.random import Draw
 from graphc.ops.shapes import Index
 
-__all__ = ["How", "classify", "is_backward", "ordered"]
+__all__ = ["How", "backward_part", "classify", "is_backward", "ordered"]
 
 How = Literal["leaf", "literal", "static", "scalar", "view", "compute"]
 """What a node is at run time.
@@ -31,37 +30,34 @@ def is_backward(node: Node) -> bool:
 
 
 def ordered(graph: Graph, roots: Iterable[int]) -> list[Node]:
-    """What the roots need, every node after its operands; forward before backward, then by id."""
-    needed = _needed(graph, roots)
-    users: dict[int, list[int]] = {id: [] for id in needed}
-    waiting: dict[int, int] = {}
-    for id in needed:
-        operands = set(graph[id].inputs)
-        waiting[id] = len(operands)
-        for operand in operands:
-            users[operand].append(id)
-    ready = [(is_backward(graph[id]), id) for id, count in waiting.items() if count == 0]
-    heapq.heapify(ready)
+    """What the roots need, every node after its operands and close to its first use.
+
+    Roots of the forward pass come first. Those that differentiation made follow in reverse, from
+    the last layer to the first: so an adjoint is used up before the next one is made.
+    """
+    wanted = list(dict.fromkeys(roots))
+    forward = [id for id in wanted if not is_backward(graph[id])]
+    backward = [id for id in wanted if is_backward(graph[id])]
     order: list[Node] = []
-    while ready:
-        _, id = heapq.heappop(ready)
-        order.append(graph[id])
-        for user in users[id]:
-            waiting[user] -= 1
-            if waiting[user] == 0:
-                heapq.heappush(ready, (is_backward(graph[user]), user))
+    seen: set[int] = set()
+    for root in (*forward, *reversed(backward)):
+        stack = [(root, False)]
+        while stack:
+            id, ready = stack.pop()
+            if ready:
+                order.append(graph[id])
+            elif id not in seen:
+                seen.add(id)
+                stack.append((id, True))
+                stack.extend((i, False) for i in reversed(graph[id].inputs))
     return order
 
 
-def _needed(graph: Graph, roots: Iterable[int]) -> set[int]:
-    seen: set[int] = set()
-    stack = list(roots)
-    while stack:
-        id = stack.pop()
-        if id not in seen:
-            seen.add(id)
-            stack.extend(graph[id].inputs)
-    return seen
+def backward_part(graph: Graph, roots: Iterable[int]) -> set[int]:
+    """The nodes that only roots made by differentiation need."""
+    wanted = list(roots)
+    forward = ordered(graph, (id for id in wanted if not is_backward(graph[id])))
+    return {node.id for node in ordered(graph, wanted)} - {node.id for node in forward}
 
 
 def classify(order: Sequence[Node], *, static_arrays: bool = True) -> dict[int, How]:

@@ -15,6 +15,7 @@ from graphc.model.program import Program, RootKey
 from graphc.ops.elementwise import Cast, StopGradient
 from graphc.ops.leaves import Parameter, StateRead
 from graphc.ops.shapes import Broadcast, Reshape
+from graphc.schedule.factors import gather_factors
 from graphc.schedule.order import How, classify, ordered
 
 __all__ = ["Plan", "Slot", "Step", "plan", "plan_update"]
@@ -107,6 +108,7 @@ def plan_update(body: Body, names: tuple[str, ...]) -> Plan:
             id = _copy(graph, id)
         used.add(id)
         roots["next", name] = id
+    gather_factors(graph, tuple(roots.values()))
     order = ordered(graph, roots.values())
     targets = {id: name for (_, name), id in roots.items()}
     planner = _Planner(graph, order, classify(order, static_arrays=False), targets)
@@ -230,7 +232,8 @@ class _Planner:
         """The array of a leaf lives in memory that may be written over once it is dead."""
         slot = self._target_slot(self.graph[id], target)
         if id in self.owner:
-            self.place[id] = self.busy[slot] = id
+            self.place[id] = slot
+            self.busy[slot] = id
 
     def keep(self, ids: Iterable[int]) -> None:
         self.kept.update(self.owner[id] for id in ids)

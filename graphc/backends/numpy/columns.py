@@ -21,12 +21,11 @@ def print_prepare(w: Writer, programs: Programs) -> None:
     program = programs.prepare
     blocks = []
     for name, id in program.named("batch").items():
-        body, lines = _column_block(program, [id], {id: name}, name)
+        body, lines = _column_block(program, [id], {id: name}, name, 2)
         columns = [leaf_label(n) for _, n in body.leaves.values() if isinstance(n.op, Column)]
         lines.line(f"batch[{quoted(name)}] = {body.as_array(id)}")
-        comma = "," if len(columns) == 1 else ""
-        names = ", ".join(map(quoted, columns))
-        blocks.append((f"if _present(raw, {quoted(name)}, ({names}{comma})):", lines))
+        test = f"if _present(raw, {quoted(name)}, ["
+        blocks.append(((test, [quoted(column) for column in columns], "]):"), lines))
     doc = "Inputs and targets from raw columns; targets whose columns are missing are left out."
     _print_blocks(w, program, "prepare(raw, state)", doc, "batch = {}", blocks, "return batch")
 
@@ -36,11 +35,11 @@ def print_restore(w: Writer, programs: Programs) -> None:
     program = programs.restore
     blocks = []
     for name, id in program.named("restored").items():
-        body, lines = _column_block(program, [id], {id: name}, name)
+        body, lines = _column_block(program, [id], {id: name}, name, 2)
         read = [leaf_label(n) for _, n in body.leaves.values() if isinstance(n.op, Input)]
         lines.line(f"restored[{quoted(name)}] = {body.as_array(id)}")
         test = " and ".join(f"{quoted(label)} in outputs" for label in read or [name])
-        blocks.append((f"if {test}:", lines))
+        blocks.append((("if ", [test], ":"), lines))
     doc = "Outputs in the units of the data, those that are given and have any."
     head, start = "restore(outputs, state)", "restored = {}"
     _print_blocks(w, program, head, doc, start, blocks, "return restored")
@@ -51,7 +50,7 @@ def print_fit(w: Writer, programs: Programs) -> None:
     program = programs.fit
     roots = program.named("fitted")
     hints = {id: name for name, id in roots.items()}
-    body, lines = _column_block(program, roots.values(), hints, "")
+    body, lines = _column_block(program, roots.values(), hints, "", 1)
     for name, id in roots.items():
         lines.line(f"new[{quoted(name)}] = {body.as_array(id)}")
     doc = "A copy of the state with the constants of the data computed from the training part."
@@ -66,10 +65,10 @@ def print_fit(w: Writer, programs: Programs) -> None:
 
 
 def _column_block(
-    program: Program, ids: Iterable[int], hints: dict[int, str], reader: str
+    program: Program, ids: Iterable[int], hints: dict[int, str], reader: str, indent: int
 ) -> tuple[PlainBody, Writer]:
     """The statements of some roots over columns or outputs, everything they read included."""
-    names, w = NameAllocator(["restored"]), Writer()
+    names, w = NameAllocator(["restored"]), Writer(indent)
     dims = Dims(symbols_in(program.graph), names)
     body = PlainBody(program.graph, list(ids), names, dims, leaf_label, hints)
     types: dict[str, Type] = {}
@@ -102,7 +101,7 @@ def _print_blocks(
     head: str,
     doc: str,
     start: str,
-    blocks: Sequence[tuple[str, Writer]],
+    blocks: Sequence[tuple[tuple[str, list[str], str], Writer]],
     end: str,
 ) -> None:
     w.line(QUIET)
@@ -112,7 +111,7 @@ def _print_blocks(
             w.line(real_line(program.spec))
         w.line(start)
         for test, lines in blocks:
-            with w.block(test):
-                w.append(lines)
+            w.items(*test)
+            w.append(lines)
         w.line(end)
     gap(w)

@@ -90,14 +90,20 @@ def print_metrics(w: Writer, programs: Programs) -> None:
 
 def print_gradients(w: Writer, programs: Programs) -> None:
     """``loss_and_gradients``, and ``_training`` where that differs or gives next states."""
-    assert programs.evaluation is not None and programs.training is not None
+    assert programs.evaluation is not None
+    assert programs.training is not None
     doc = "The objective and its gradient by each parameter. Nothing is changed."
     texts = [_gradient_body(program) for program in (programs.evaluation, programs.training)]
     if texts[0].lines == texts[1].lines and not programs.training.named("next"):
         head = "def loss_and_gradients(state, batch, training=False):"
         _print_parts(w, head, doc, texts[0])
         return
-    _print_parts(w, "def _evaluation(state, batch):", f"{doc[:-1]}, in evaluation.", texts[0])
+    _print_parts(
+        w,
+        "def _evaluation(state, batch):",
+        "The objective and its gradients in evaluation.",
+        texts[0],
+    )
     next_doc = "The objective, its gradients and the next values of states, in training."
     following = _gradient_body(programs.training, following=True)
     _print_parts(w, "def _training(state, batch):", next_doc, following)
@@ -169,7 +175,7 @@ def _statements(
     spec, names = program.spec, NameAllocator()
     dims = Dims(symbols_of(spec), names)
     body = PlainBody(program.graph, list(ids), names, dims, leaf_label, hints)
-    end, w = Writer(), Writer()
+    end, w = Writer(1), Writer(1)
     finish(body, end)
     read = {leaf_label(n): v for v, n in body.leaves.values() if isinstance(n.op, Input)}
     inputs = input_variables(spec, read, dims.used, names)

@@ -69,10 +69,16 @@ def _check_names(spec: ModelSpec) -> None:
 
 def _run_clocks(programs: Programs) -> dict[str, str] | None:
     """For each length of the run the clock whose training needs it, "" if none; None: not kept."""
-    step = _clocks([programs.step]) | _group_clocks(programs.spec)
+    step = _clocks(programs.step) | _group_clocks(programs.spec)
     every = step | _clocks(
-        [programs.training, programs.evaluation, programs.losses, programs.metrics]
-        + [programs.prediction, programs.prepare, programs.fit, programs.restore]
+        programs.training,
+        programs.evaluation,
+        programs.losses,
+        programs.metrics,
+        programs.prediction,
+        programs.prepare,
+        programs.fit,
+        programs.restore,
     )
     if not every & CLOCKS_OF_A_RUN.keys():
         return None
@@ -84,7 +90,7 @@ def _run_clocks(programs: Programs) -> dict[str, str] | None:
     return needed
 
 
-def _clocks(programs: Iterable[Program | None]) -> set[str]:
+def _clocks(*programs: Program | None) -> set[str]:
     found: set[str] = set()
     for program in programs:
         if program is not None:

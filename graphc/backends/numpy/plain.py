@@ -8,7 +8,7 @@ in f64 and brought to that type where it meets an array.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from graphc.backends.numpy.names import NameAllocator, name_values
@@ -16,18 +16,18 @@ from graphc.backends.numpy.text import (
     DTYPES,
     Dims,
     Line,
-    Sections,
     as_operand,
     atom,
     guarded,
     remark,
+    write_sections,
 )
 from graphc.backends.numpy.writer import Writer
 from graphc.ir import Graph, Node, WriteContext
 from graphc.ops.elementwise import Cast
 from graphc.ops.leaves import Clock
 from graphc.ops.random import Draw
-from graphc.schedule import How, classify, ordered
+from graphc.schedule import How, backward_part, classify, ordered
 
 __all__ = ["PlainBody"]
 
@@ -43,7 +43,7 @@ class PlainBody:
     """
 
     graph: Graph
-    roots: Iterable[int]
+    roots: Collection[int]
     names: NameAllocator
     dims: Dims
     leaf: LeafText
@@ -132,7 +132,7 @@ class PlainBody:
         return any(pattern.search(text) for text, _, _ in self.lines)
 
     def write(self, w: Writer) -> None:
-        Sections(self.lines).write(w)
+        write_sections(w, self.lines, backward_part(self.graph, self.roots))
 
     def as_array(self, id: int) -> str:
         """A root as an array of its type, also where the statement gave a number."""

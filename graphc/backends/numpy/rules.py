@@ -15,7 +15,7 @@ __all__ = ["print_init", "print_update"]
 
 def print_init(w: Writer, spec: ModelSpec, runs: bool) -> None:
     """``init(seed, dtype)``; ``runs`` if the state holds the length of the run."""
-    values = Writer()
+    values = Writer(1)
     for name, parameter in spec.parameters.items():
         _initial(values, name, parameter.type, parameter.init)
     for name, state in spec.states.items():

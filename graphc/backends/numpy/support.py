@@ -120,7 +120,7 @@ def _check_state(state: Arrays) -> None:
 # -------------------------------------------------------------------------------- data
 
 
-def _present(raw: Any, name: str, columns: tuple[str, ...]) -> bool:
+def _present(raw: Any, name: str, columns: list[str]) -> bool:
     """Whether an input or target can be made; an input must, a target is left out."""
     missing = [column for column in columns if column not in raw]
     if missing and name in signature["inputs"]:
@@ -167,7 +167,7 @@ def _looked_up(column: str, texts: Any, known: list[str]) -> Any:
     place = {text: label for label, text in enumerate(known)}
     unknown = sorted({text for text in texts.flat if text not in place})
     if unknown:
-        raise ValueError(f"{column} holds {unknown[0]!r}, its classes are {', '.join(known)}")
+        raise ValueError(f"{column} holds {str(unknown[0])!r}, its classes are {', '.join(known)}")
     return np.array([place[text] for text in texts.flat], dtype=np.int64).reshape(texts.shape)
 
 
@@ -229,9 +229,10 @@ def _misfit(name: str, array: Any) -> ValueError:
     return ValueError(f"{name} has shape {array.shape}, not {entry['shape']}")
 
 
-def _tiles(arrays: list[Any], scratch: list[Any]) -> list[tuple[Any, ...]]:
-    """Pieces of long arrays that fit the processor's cache, each with scratch of its length."""
+def _tiles(arrays: list[Any], dtypes: list[Any]) -> list[tuple[Any, ...]]:
+    """Pieces of long arrays that fit the processor's cache, with scratch arrays of some types."""
     size = len(arrays[0])
+    scratch = [np.empty(min(size, TILE), dtype=dtype) for dtype in dtypes]
     return [
         (*(a[start : start + TILE] for a in arrays), *(s[: size - start] for s in scratch))
         for start in range(0, size, TILE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from os.path import basename
 
 from graphc.backends.numpy.names import NameAllocator
@@ -11,14 +11,13 @@ from graphc.ir import Graph, Node, Size, Type
 from graphc.model.program import ModelSpec
 from graphc.ops.leaves import Clock
 from graphc.ops.shapes import Broadcast
-from graphc.schedule import is_backward, ordered
+from graphc.schedule import ordered
 
 __all__ = [
     "CLOCKS_OF_A_RUN",
     "DTYPES",
     "Dims",
     "Line",
-    "Sections",
     "as_operand",
     "atom",
     "axis_of",
@@ -31,6 +30,7 @@ __all__ = [
     "shape_text",
     "symbols_in",
     "symbols_of",
+    "write_sections",
 ]
 
 DTYPES = {"real": "real", "int": "np.int64", "label": "np.int64", "bool": "np.bool_"}
@@ -72,23 +72,16 @@ class Dims(Mapping[str, str]):
         return len(self._names)
 
 
-class Sections:
-    """Writes lines under ``# forward`` and ``# backward`` where there are both."""
-
-    def __init__(self, lines: Sequence[Line]) -> None:
-        self.lines = lines
-        self.both = any(node is not None and is_backward(node) for _, _, node in lines)
-
-    def write(self, w: Writer) -> None:
-        backward = False
-        if self.both:
-            w.line("", "forward")
-        for text, comment, node in self.lines:
-            if self.both and not backward and node is not None and is_backward(node):
-                backward = True
-                w.line()
-                w.line("", "backward")
-            w.line(text, comment)
+def write_sections(w: Writer, lines: Sequence[Line], backward: Container[int]) -> None:
+    """Lines, under ``# forward`` and ``# backward`` where there are both."""
+    starts = [i for i, (_, _, node) in enumerate(lines) if node is not None and node.id in backward]
+    if starts:
+        w.line("", "forward")
+    for number, (text, comment, _) in enumerate(lines):
+        if starts and number == starts[0]:
+            w.line()
+            w.line("", "backward")
+        w.line(text, comment)
 
 
 def atom(text: str) -> str:

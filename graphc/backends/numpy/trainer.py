@@ -17,7 +17,6 @@ from graphc.backends.numpy.text import (
     DTYPES,
     Dims,
     Line,
-    Sections,
     as_operand,
     atom,
     clock_lines,
@@ -26,6 +25,7 @@ from graphc.backends.numpy.text import (
     remark,
     symbols_in,
     symbols_of,
+    write_sections,
 )
 from graphc.backends.numpy.writer import WIDTH, Writer, harmless, quoted
 from graphc.ir import Node, Operand, Type, WriteContext
@@ -34,7 +34,7 @@ from graphc.ops.elementwise import Power
 from graphc.ops.leaves import Clock, Constant, Input, Parameter, StateRead
 from graphc.ops.random import Draw
 from graphc.ops.reductions import Sum
-from graphc.schedule import Plan, Step, plan, plan_update
+from graphc.schedule import Plan, Step, backward_part, plan, plan_update
 
 __all__ = ["print_trainer"]
 
@@ -63,7 +63,7 @@ class InPlace:
     names: NameAllocator
     dims: Dims
     hints: Mapping[int, str]
-    bind: Writer = field(default_factory=Writer)
+    bind: Writer = field(default_factory=lambda: Writer(2))
     lines: list[Line] = field(default_factory=list)
     numbers: list[str] = field(default_factory=list)
     """Statements about single numbers of the run: they come first."""
@@ -139,17 +139,26 @@ class InPlace:
         name = self.value[node.id] = self.called[node.id]
         args = [self.value[i] for i in node.inputs]
         if node.tensor.shape:
-            numbers = [not self.graph[i].tensor.shape for i in node.inputs]
-            args = [
-                as_operand(self.graph[i], number, text, node)
-                for i, number, text in zip(node.inputs, numbers, args, strict=True)
-            ]
-            text = node.op.numpy(self._context(node), *args)
-            text = f"np.asarray({text}, dtype={DTYPES[node.tensor.kind]})"
+            text = self._static_array(node, args)
         else:
             literal = all(self.how[i] == "literal" for i in node.inputs)
             text = node.op.numpy(self._context(node), *guarded(node, args, literal))
         self.bind.line(f"{name} = {text}", remark(node))
+
+    def _static_array(self, node: Node, args: list[str]) -> str:
+        numbers = [not self.graph[i].tensor.shape for i in node.inputs]
+        operands = [
+            as_operand(self.graph[i], number, text, node)
+            for i, number, text in zip(node.inputs, numbers, args, strict=True)
+        ]
+        text = node.op.numpy(self._context(node), *operands)
+        if node.op.elementwise and not all(self._has_precision(i) for i in node.inputs):
+            return f"np.asarray({text}, dtype={DTYPES[node.tensor.kind]})"
+        return text
+
+    def _has_precision(self, id: int) -> bool:
+        """Whether a static value has the model's precision: f64 numbers and truth values do not."""
+        return bool(self.graph[id].tensor.shape) and self.graph[id].tensor.kind == "real"
 
     def _scalar(self, node: Node) -> None:
         name = self.value[node.id] = self.called[node.id]
@@ -547,7 +556,8 @@ class _Gradients:
         w.items("def gradients(", ["step", *self.body.inputs.values()], "):")
         w.indent += 1
         self.body.write_numbers(w)
-        Sections(self.body.lines).write(w)
+        backward = backward_part(self.body.graph, self.body.plan.roots.values())
+        write_sections(w, self.body.lines, backward)
         for name in self.missing:
             w.line(f"self._gradients[{quoted(name)}].fill(0)")
         w.line(f"return float({self.objective})")
@@ -616,11 +626,8 @@ def _update_body(group: OptimizerGroup, names: NameAllocator, functions: dict[st
 
 def _print_tiles(w: Writer, number: int, body: Update, names: NameAllocator) -> str:
     slots = {name: body.plan.slots[slot] for (slot, _), name in body.arrays.items()}
-    first = next(iter(body.operands.values()))
     w.line(f"{', '.join(body.operands.values())} = self._flat[{number}]")
-    scratch = [
-        f"np.empty(min({first}.size, TILE), dtype={DTYPES[slot.kind]})" for slot in slots.values()
-    ]
+    dtypes = ", ".join(DTYPES[slot.kind] for slot in slots.values())
     tile = names.fresh("tiles")
-    w.items(f"{tile} = _tiles([{', '.join(body.operands.values())}], [", scratch, "])")
+    w.line(f"{tile} = _tiles([{', '.join(body.operands.values())}], [{dtypes}])")
     return tile

@@ -36,11 +36,11 @@ def _outer_call(text: str) -> int:
 
 
 class Writer:
-    """Collects lines."""
+    """Collects lines, from the indentation given: a part knows how wide its lines may be."""
 
-    def __init__(self) -> None:
+    def __init__(self, indent: int = 0) -> None:
         self.lines: list[str] = []
-        self.indent = 0
+        self.indent = indent
 
     @contextmanager
     def block(self, head: str) -> Iterator[None]:
@@ -98,8 +98,8 @@ class Writer:
             self.lines.append("    " * self.indent + line if line else "")
 
     def append(self, other: Writer) -> None:
-        """Another writer's lines at this indentation."""
-        self.source("\n".join(other.lines))
+        """The lines of a part, which was written at its indentation."""
+        self.lines.extend(other.lines)
 
     def text(self) -> str:
         return "\n".join(self.lines) + "\n"

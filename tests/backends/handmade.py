@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -129,6 +130,7 @@ SIZE = Type("real", (symbol("size"),))
 def rule(labels: str, build: Callable[..., tuple[Value, ...]], title: str = "rule") -> Body:
     """An optimizer's body from a function of its operands, the first argument its sheet."""
     sheet = Sheet()
+    sheet.clock("t")  # so that the ids of operands are not their positions
     operands = [
         sheet.builder.place(Operand(i, label), (), SIZE, label)
         for i, label in enumerate(labels.split())
@@ -249,7 +251,7 @@ def mlp(
 ) -> Programs:
     """ReLU layers with cross-entropy; with dropout the training program differs."""
     names, infos = [], []
-    for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False), start=1):
+    for i, (a, b) in enumerate(pairwise(sizes), start=1):
         names += [f"h{i}.dense1.W", f"h{i}.dense1.b"]
         infos += [
             parameter(names[-2], (a, b), drawn((a, b), names[-2], (2 / a) ** 0.5)),
@@ -306,6 +308,66 @@ def mlp(
     return programs(the_spec, build, prepare=prepare)
 
 
+def logistic(**changes: Any) -> Programs:
+    """Univariate logistic least squares: no batch, scalar parameters, an example."""
+    x = data("x", "input", Type("real"), 1.5)
+    t = data("t", "target", Type("real"), 1.0)
+    infos = [parameter(name, (), filled((), value)) for name, value in (("w", 0.8), ("b", -0.2))]
+    the_spec = spec([x, t], infos, [sgd(("w", "b"))], batch=None, **changes)
+
+    def build(s: Sheet, training: bool) -> Any:
+        w, b = s.parameter("w", Type("real")), s.parameter("b", Type("real"))
+        z = w * s.input("x", Type("real")) + b
+        y = s.named(1.0 / (1.0 + (-z).apply("exp")), "y")
+        fit = 0.5 * (y - s.input("t", Type("real"))) ** 2.0
+        return {
+            ("loss", "fit"): fit,
+            ("output", "y"): y,
+            ("objective", ""): fit + 0.05 * w**2.0,
+        }
+
+    return programs(the_spec, build)
+
+
+def scheduled() -> Programs:
+    """A learning rate, a dropout rate and a state that depend on the run's clocks."""
+    x = data("x", "input", Type("real", (n, 3)))
+    count = Type("real")
+    mean = Type("real", (3,))
+
+    def rate(s: Sheet) -> Any:
+        part = s.clock("epoch") / s.clock("epochs")
+        return 0.1 * (1.0 + (3.14 * part).apply("cos"))
+
+    the_spec = spec(
+        [x],
+        [parameter("w", (3, 2)), parameter("c", (2,))],
+        [adam(("w",), rate), sgd(("c",), 0.01)],
+        [state("running", mean, 1.0), state("seen", count)],
+        outputs={"z": OutputInfo("z", None)},
+    )
+
+    def build(s: Sheet, training: bool) -> Any:
+        inputs = s.input("x", x.type)
+        running = s.state("running", mean)
+        z = s.named((inputs - running) @ s.parameter("w", Type("real", (3, 2))), "z")
+        if training:
+            rate = 0.9 - 0.5 * s.clock("step") / s.clock("steps")
+            keep = s.builder.op("draw_bernoulli", rate, shape=z.shape, place="here")
+            z = z * keep / rate + 0.1 * s.builder.op("draw_normal", shape=z.shape, place="noise")
+        z = z + s.parameter("c", Type("real", (2,)))
+        objective = (z * z).apply("sum", axis=(0, 1)) / s.size()
+        roots = {("objective", ""): objective, ("loss", "l"): objective, ("output", "z"): z}
+        if training:
+            roots["next", "running"] = 0.9 * running + 0.1 * (
+                inputs.apply("sum", axis=(0,)) / s.size()
+            )
+            roots["next", "seen"] = s.state("seen", count) + s.size()
+        return roots
+
+    return programs(the_spec, build)
+
+
 _count = 0
 
 
@@ -320,7 +382,8 @@ def load_source(source: str, folder: Path | None = None) -> Any:
     path = folder / f"generated_{_count}.py"
     path.write_text(source, encoding="utf-8")
     found = importlib.util.spec_from_file_location(path.stem, path)
-    assert found is not None and found.loader is not None
+    assert found is not None
+    assert found.loader is not None
     loaded = importlib.util.module_from_spec(found)
     found.loader.exec_module(loaded)
     return loaded

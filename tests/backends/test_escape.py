@@ -1,0 +1,162 @@
+"""User text never becomes source."""
+
+from __future__ import annotations
+
+import ast
+import keyword
+from pathlib import Path
+from typing import Any
+
+import handmade
+import numpy as np
+import pytest
+from handmade import Sheet, data, n, parameter, spec
+
+from graphc.backends.numpy import print_module
+from graphc.backends.numpy.names import NameAllocator, identifier
+from graphc.backends.numpy.writer import harmless, quoted
+from graphc.diagnostics import Source, Span
+from graphc.ir import Origin, Type
+from graphc.model.program import OutputInfo, Programs
+
+BAD = [
+    "__import__",
+    "np",
+    "state",
+    "batch",
+    "self",
+    "print",
+    "lambda",
+    "real",
+    "n",
+    "step",
+    "objective",
+    "gradients",
+    "loss_and_gradients",
+    "add",
+    "c_0_0",
+    "μ",
+    "µ",
+    "名前",
+    "1abc",
+    "",
+    "_",
+    "a b\nimport os",
+    '"); raise SystemExit #',
+    "'''",
+    '"""',
+    "\\",
+    "{state}",
+    "x" * 300,
+    "\u202eevil",
+    "h_1",
+    "h",
+]
+POISON = 'x"""\n\nraise SystemExit("escaped")\n# \u2028 \\" \' {0}'
+
+
+def poisoned(names: list[str]) -> Programs:
+    """A model whose every name is bad."""
+    kind = Type("real", (n, 2))
+    source = Source(POISON, POISON)
+    parameters = [parameter(f"p{name}" if name in ("step", "") else name, (2,)) for name in names]
+    labels = [info.name for info in parameters]
+    the_spec = spec(
+        [data(name, "input", kind) for name in names],
+        parameters,
+        [handmade.adam(tuple(labels))],
+        name=POISON,
+        path=POISON,
+        outputs={name: OutputInfo(name, None) for name in names},
+    )
+
+    def build(s: Sheet, training: bool) -> Any:
+        s.builder.origin = Origin(Span(source, 0, 3))
+        total = s.builder.constant(0.0)
+        roots: dict[Any, Any] = {}
+        for name, label in zip(names, labels, strict=True):
+            z = s.input(name, kind) * s.parameter(label, Type("real", (2,)))
+            z = s.named(z.apply("maximum", 0.0), name)
+            roots["output", name] = z
+            total = total + s.named((z * z).apply("sum", axis=(0, 1)), name)
+        roots["loss", POISON] = roots["objective", ""] = total
+        roots["metric", POISON] = total + 1.0
+        return roots
+
+    def prepare(s: Sheet) -> Any:
+        return {("batch", name): s.column(POISON + name, kind) * 2.0 for name in names}
+
+    return handmade.programs(the_spec, build, prepare=prepare)
+
+
+def test_nothing_escapes(tmp_path: Path) -> None:
+    programs = poisoned(BAD)
+    source = print_module(
+        programs, classes={POISON: [POISON, "'", '"']}, version=POISON, weights=POISON
+    )
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        assert not (isinstance(node, ast.Name) and node.id == "SystemExit")
+    assert all(c.isprintable() or c == "\n" for c in source)
+    module = handmade.load_source(source, tmp_path)
+    assert module.classes == {POISON: [POISON, "'", '"']}
+    assert module.signature["model"] == POISON
+    state = module.init(0, np.float64)
+    raw = {POISON + name: np.ones((3, 2)) for name in BAD}
+    batch = module.prepare(raw, state)
+    trainer = module.Trainer(state, 3)
+    expected, state = module._stepped(state, batch)
+    assert trainer.step(batch) == pytest.approx(expected)
+    assert set(module.predict(state, batch)) == set(BAD)
+    for name, value in trainer.state().items():
+        np.testing.assert_allclose(value, state[name])
+    assert module._selftest() == 0
+
+
+def test_functions_hold_no_name_twice() -> None:
+    """Each value has a variable of its own: a function assigns no name twice."""
+    source = print_module(poisoned(BAD), classes={}, version="1")
+    for function in ast.parse(source).body:
+        if isinstance(function, ast.FunctionDef) and function.name in ("predict", "losses"):
+            names = [
+                target.id
+                for statement in function.body
+                if isinstance(statement, ast.Assign)
+                for target in statement.targets
+                if isinstance(target, ast.Name)
+            ]
+            assert len(names) == len(set(names))
+
+
+def test_a_reserved_name_of_the_state() -> None:
+    kind = Type("real", (n,))
+    the_spec = spec([data("x", "input", kind)], [parameter("seed", ())], [])
+    programs = handmade.programs(the_spec, lambda s, _: {})
+    with pytest.raises(ValueError, match="seed"):
+        print_module(programs, classes={}, version="1")
+
+
+@pytest.mark.parametrize("text", BAD + keyword.kwlist)
+def test_identifiers(text: str) -> None:
+    name = NameAllocator().fresh(text)
+    assert name.isidentifier()
+    assert not keyword.iskeyword(name)
+    assert len(name) < 60
+
+
+def test_names_are_kept_where_they_can_be() -> None:
+    names = NameAllocator()
+    assert names.fresh("μ") == "μ"
+    assert names.fresh("µ") == "μ_2"  # the micro sign is the same identifier
+    assert names.fresh("lambda") == "lambda_"
+    assert names.fresh("h") == "h"
+    assert names.fresh("h") == "h_2"
+    assert names.numbered("h") == "h_3"
+    assert identifier("h.dense1.W") == "h_dense1_W"
+
+
+@pytest.mark.parametrize("text", [*BAD, POISON])
+def test_quoting(text: str) -> None:
+    assert ast.literal_eval(quoted(text)) == text
+    assert "\n" not in quoted(text)
+    assert len(harmless(text).splitlines()) <= 1

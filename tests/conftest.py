@@ -1,0 +1,54 @@
+"""What tests of several rooms need: where things are, and graphc in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+Graphc = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def models(root: Path) -> Path:
+    """The folder of example models."""
+    return root / "models"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def graphc_process(here: Path) -> Graphc:
+    """Runs `graphc ARGUMENTS` in a process of its own, in the working folder."""
+
+    def call(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "graphc", *map(str, arguments)]
+        return subprocess.run(  # type: ignore[call-overload, no-any-return]
+            command,
+            cwd=here,
+            capture_output=options.pop("capture_output", True),
+            text=True,
+            timeout=120,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            **options,
+        )
+
+    return call

@@ -1,0 +1,233 @@
+"""Measure graphc beside its peers and write RESULTS.md.
+
+    python tools/bench/bench.py [--quick] [-o tools/bench/RESULTS.md]
+
+Start-up and compile times are whole processes; training steps of graphc and of PyTorch (where it
+is installed) alternate within one process on the same data. Figures are medians; a ratio is
+that of medians, with the range over repetitions. Nothing here asserts anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+STEP_MODEL = """model bench
+input x: real[n, {inputs}]
+target y: label{{{classes}}}[n]
+logits = x {layers} |> dense{{{classes}}}
+loss ce = cross_entropy(logits, y)
+train {{ optimizer = adam{{1e-3}} }}
+"""
+
+DEEP_MODEL = """model deep
+input x: real[n, 32]
+target y: label{{10}}[n]
+h = x
+repeat block in 1..{layers} {{
+  h = h |> dense{{32}} |> relu
+}}
+loss ce = cross_entropy(h |> dense{{10}}, y)
+"""
+
+NETWORKS = [((64, 32, 10), 32), ((64, 128, 64, 10), 64), ((784, 128, 10), 64)]
+
+
+def seconds(command: list[str], repeat: int) -> list[float]:
+    """Wall-clock seconds of a whole process, after one run that warms the file cache."""
+    times = []
+    for _ in range(repeat + 1):
+        start = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+        times.append(time.perf_counter() - start)
+    return times[1:]
+
+
+def spread(values: list[float], unit: float, digits: int = 0) -> str:
+    low, middle, high = min(values), statistics.median(values), max(values)
+    return f"{middle / unit:.{digits}f} ({low / unit:.{digits}f}–{high / unit:.{digits}f})"
+
+
+def processes(repeat: int) -> list[str]:
+    """Start-up, and the empty interpreter beside it."""
+    python = sys.executable
+    rows = [
+        ("`python -c pass`", [python, "-c", "pass"]),
+        ("`python -c 'import numpy'`", [python, "-c", "import numpy"]),
+        ("`graphc --help`", [python, "-m", "graphc", "--help"]),
+        ("`graphc check models/digits.gc`", [python, "-m", "graphc", "check", "models/digits.gc"]),
+        ("`graphc compile models/digits.gc`", [python, "-m", "graphc", "compile", "models/digits.gc"]),
+    ]
+    lines = ["| process | ms, median (range) |", "|---|---|"]
+    for name, command in rows:
+        lines.append(f"| {name} | {spread(seconds(command, repeat), 1e-3)} |")
+    return lines
+
+
+def compile_times(depths: list[int], repeat: int) -> list[str]:
+    """`graphc compile` of a `repeat` of dense layers, as a whole process."""
+    lines = ["| layers | s, median (range) | ms a layer over the shallowest |", "|---|---|---|"]
+    shallow = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        for depth in depths:
+            path = Path(folder) / f"deep{depth}.gc"
+            path.write_text(DEEP_MODEL.format(layers=depth), encoding="utf-8")
+            command = [sys.executable, "-m", "graphc", "compile", str(path), "-o", f"{path}.py"]
+            times = seconds(command, repeat)
+            middle = statistics.median(times)
+            extra = ""
+            if shallow:
+                extra = f"{(middle - shallow) / (depth - depths[0]) * 1e3:.2f}"
+            else:
+                shallow = middle
+            lines.append(f"| {depth} | {spread(times, 1, 2)} | {extra} |")
+    return lines
+
+
+Step = Callable[[], object]
+
+
+def graphc_step(sizes: tuple[int, ...], batch: int) -> Step:
+    import numpy as np
+
+    import graphc
+
+    layers = " ".join(f"|> dense{{{size}}} |> relu" for size in sizes[1:-1])
+    text = STEP_MODEL.format(inputs=sizes[0], layers=layers, classes=sizes[-1])
+    module = graphc.compile(text, precision="f32").module
+    rng = np.random.default_rng(0)
+    data = {
+        "x": rng.normal(size=(batch, sizes[0])).astype(np.float32),
+        "y": rng.integers(0, sizes[-1], batch),
+    }
+    trainer = module.Trainer(module.init(0), batch)
+    return lambda: trainer.step(data)
+
+
+def torch_step(sizes: tuple[int, ...], batch: int) -> Step | None:
+    try:
+        import torch
+    except ImportError:
+        return None
+    torch.manual_seed(0)
+    layers: list[torch.nn.Module] = []
+    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+        layers += [torch.nn.Linear(fan_in, fan_out), torch.nn.ReLU()]
+    network = torch.nn.Sequential(*layers[:-1])
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
+    x = torch.randn(batch, sizes[0])
+    y = torch.randint(0, sizes[-1], (batch,))
+
+    def step() -> float:
+        optimizer.zero_grad(set_to_none=True)
+        loss = torch.nn.functional.cross_entropy(network(x), y)
+        loss.backward()
+        optimizer.step()
+        return float(loss.detach())
+
+    return step
+
+
+def rate(step: Step, count: int) -> float:
+    start = time.perf_counter()
+    for _ in range(count):
+        step()
+    return (time.perf_counter() - start) / count
+
+
+def step_times(repeat: int, count: int) -> list[str]:
+    """Training steps, graphc and PyTorch in turn."""
+    lines = [
+        "| network, batch | graphc, µs | PyTorch eager, fused Adam, µs | PyTorch ÷ graphc (range) |",
+        "|---|---|---|---|",
+    ]
+    for sizes, batch in NETWORKS:
+        own, peer = graphc_step(sizes, batch), torch_step(sizes, batch)
+        times: list[float] = []
+        peers: list[float] = []
+        for _ in range(repeat + 1):
+            times.append(rate(own, count))
+            if peer is not None:
+                peers.append(rate(peer, count))
+        times, peers = times[1:], peers[1:]
+        name = f"{'-'.join(map(str, sizes))}, {batch}"
+        if not peers:
+            lines.append(f"| {name} | {spread(times, 1e-6, 1)} | not installed | |")
+            continue
+        ratio = statistics.median(peers) / statistics.median(times)
+        each = [b / a for a, b in zip(times, peers, strict=True)]
+        lines.append(
+            f"| {name} | {spread(times, 1e-6, 1)} | {spread(peers, 1e-6, 1)} "
+            f"| {ratio:.1f} ({min(each):.1f}–{max(each):.1f}) |"
+        )
+    return lines
+
+
+def epoch_from_cold() -> list[str]:
+    """One epoch of the digits example, process start and evaluation included."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            sys.executable, "-m", "graphc", "train", "models/digits.gc",
+            "--set", "train.epochs=1", "--out", str(Path(folder) / "run"),
+        ]  # fmt: skip
+        times = []
+        for k in range(4):
+            command[-1] = str(Path(folder) / f"run{k}")
+            start = time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+            times.append(time.perf_counter() - start)
+    return [f"`graphc train models/digits.gc` for one epoch, cold: {spread(times[1:], 1, 2)} s"]
+
+
+def machine() -> list[str]:
+    import numpy as np
+
+    try:
+        import torch
+
+        peer = f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
+    except ImportError:
+        peer = "no PyTorch"
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0].split(":")[1].strip() if names else model
+    return [
+        f"{model}, {os.cpu_count()} cores; Python {platform.python_version()}, "
+        f"NumPy {np.__version__}, {peer}."
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
+    parser.add_argument("-o", "--output", default=str(ROOT / "tools/bench/RESULTS.md"))
+    options = parser.parse_args()
+    repeat = 3 if options.quick else 9
+    sections = [
+        ("Machine", machine()),
+        ("Start-up", processes(repeat)),
+        ("Compile time", compile_times([10, 100, 1000], min(repeat, 3))),
+        ("Training step, f32", step_times(repeat, 300 if options.quick else 1500)),
+        ("An epoch from a cold start", epoch_from_cold()),
+    ]
+    text = "# Results\n\nWritten by `python tools/bench/bench.py`. Medians, with ranges.\n"
+    for title, lines in sections:
+        text += f"\n## {title}\n\n" + "\n".join(lines) + "\n"
+    Path(options.output).write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
