@@ -11,13 +11,17 @@ __all__ = ["command"]
 
 
 @click.command("check")
-@click.argument("model", type=click.Path())
+@click.argument("model")
 @settings_options
 @json_option
 @output_options
 @click.pass_obj
 def command(
-    terminal: Terminal, model: str, sets: dict[str, str], at: dict[str, str], precision: Precision | None
+    terminal: Terminal,
+    model: str,
+    sets: dict[str, str],
+    at: dict[str, str],
+    precision: Precision | None,
 ) -> None:
     """Report all errors and warnings of a model file.
 

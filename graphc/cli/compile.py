@@ -13,8 +13,8 @@ __all__ = ["command"]
 
 
 @click.command("compile")
-@click.argument("model", metavar="MODEL|RUN", type=click.Path())
-@click.option("-o", "--out", metavar="FILE", type=click.Path(), help="Write the module here.")
+@click.argument("model", metavar="MODEL|RUN")
+@click.option("-o", "--out", metavar="FILE", help="Write the module here.")
 @settings_options
 @output_options
 @click.pass_obj

@@ -17,7 +17,7 @@ __all__ = ["command"]
 
 
 @click.command("eval")
-@click.argument("model", metavar="RUN|MODEL", type=click.Path())
+@click.argument("model", metavar="RUN|MODEL")
 @click.option(
     "--part",
     type=click.Choice(["train", "validation", "test", "all"]),

@@ -9,7 +9,14 @@ import click
 
 from graphc.cli.terminal import Terminal
 
-__all__ = ["Precision", "at_option", "data_option", "json_option", "output_options", "settings_options"]
+__all__ = [
+    "Precision",
+    "at_option",
+    "data_option",
+    "json_option",
+    "output_options",
+    "settings_options",
+]
 
 Precision = Literal["f32", "f64"]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -41,7 +48,6 @@ at_option = click.option(
 data_option = click.option(
     "--data",
     metavar="FILE",
-    type=click.Path(),
     help="Data file (.npz or .csv) in place of what the data section names.",
 )
 json_option = click.option(

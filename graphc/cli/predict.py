@@ -16,9 +16,9 @@ Kind = Literal["csv", "json"]
 
 
 @click.command("predict")
-@click.argument("run", metavar="RUN|MODEL", type=click.Path())
-@click.argument("file", type=click.Path())
-@click.option("-o", "--out", metavar="FILE", type=click.Path(), help="Write the predictions here.")
+@click.argument("run", metavar="RUN|MODEL")
+@click.argument("file")
+@click.option("-o", "--out", metavar="FILE", help="Write the predictions here.")
 @click.option(
     "--format",
     "kind",

@@ -11,12 +11,16 @@ __all__ = ["command"]
 
 
 @click.command("prune")
-@click.argument("model", metavar="RUN|MODEL", type=click.Path())
+@click.argument("model", metavar="RUN|MODEL")
 @settings_options
 @output_options
 @click.pass_obj
 def command(
-    terminal: Terminal, model: str, sets: dict[str, str], at: dict[str, str], precision: Precision | None
+    terminal: Terminal,
+    model: str,
+    sets: dict[str, str],
+    at: dict[str, str],
+    precision: Precision | None,
 ) -> None:
     """Check the prune section of a model. (Pruning itself is not in this version.)"""
     from graphc import __version__, session

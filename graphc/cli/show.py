@@ -23,7 +23,7 @@ def summary_line(model: Model) -> str:
     data = ", ".join(f"{name}: {info.type}" for name, info in spec.inputs.items())
     words = [f"{model.parameter_count:,} parameters", *([data] if data else [])]
     for role, plural in (("loss", "losses"), ("metric", "metrics"), ("output", "outputs")):
-        names = list(model.checked.program.named(role))
+        names = model.named(role)
         if names:
             words.append(f"{role if len(names) == 1 else plural} {', '.join(names)}")
     return f"{model.name}: {'; '.join(words)}"

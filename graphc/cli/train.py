@@ -19,10 +19,10 @@ INTERRUPTED = 130
 
 
 @click.command("train")
-@click.argument("model", type=click.Path(), required=False)
+@click.argument("model", required=False)
 @click.option("--epochs", type=click.IntRange(min=1), help="Short for --set train.epochs=N.")
-@click.option("--resume", metavar="RUN", type=click.Path(), help="Go on with a run that stopped.")
-@click.option("--out", metavar="FOLDER", type=click.Path(), help="Keep the run here.")
+@click.option("--resume", metavar="RUN", help="Go on with a run that stopped.")
+@click.option("--out", metavar="FOLDER", help="Keep the run here.")
 @data_option
 @settings_options
 @json_option
@@ -127,6 +127,6 @@ def _say_next(run: Run, terminal: Terminal) -> None:
     if terminal.quiet:
         return
     terminal.say(f"  graphc eval {run.path}")
-    if run.model.checked.program.named("output") and run.model.spec.inputs:
+    if run.model.named("output") and run.model.spec.inputs:
         terminal.say(f"  graphc predict {run.path} FILE")
     terminal.say(f"  graphc compile {run.path} -o {run.model.name}.py")

@@ -40,9 +40,7 @@ def inline_call(graph: Graph, node: Node) -> list[int]:
         origin = inner.origin.inside(outer, body.definition)
         return relocate(inner.op, place), origin, inner.name
 
-    where = graph.absorb(
-        body.graph, dict(zip(body.operands, node.inputs, strict=True)), rename
-    )
+    where = graph.absorb(body.graph, dict(zip(body.operands, node.inputs, strict=True)), rename)
     return [where[id] for id in body.results]
 
 

@@ -71,7 +71,7 @@ class WriteContext:
         return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
 
     def once(self, text: str) -> str:
-        """An expression that never changes. A printer of repeated steps computes it once, outside."""
+        """An expression that never changes: a printer of repeated steps computes it outside."""
         return text
 
     def size(self, size: Size) -> str:

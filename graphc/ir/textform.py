@@ -105,7 +105,9 @@ def parse_graph(text: str) -> tuple[Graph, dict[tuple[str, str], int]]:
 
 
 _NODE = re.compile(r"%(\d+) = (\w+)(?:\{(.*)\})?\((.*?)\) : ([^#]+?)(?:  # (.*))?$")
-_BODY = re.compile(r"body @(\w+) ('.*?'|\".*?\") ('.*'|\".*\") \((.*?)\)(?: derivative @(\w+))? \{$")
+_BODY = re.compile(
+    r"body @(\w+) ('.*?'|\".*?\") ('.*'|\".*\") \((.*?)\)(?: derivative @(\w+))? \{$"
+)
 _ROOT = re.compile(r"root (\S+) (\S+) = %(\d+)$")
 _CALL = re.compile(r"@(\w+)(?:, (.*))?$")
 

@@ -6,13 +6,15 @@ becomes graph. Element-wise primitives of constants are computed here and now.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graphc.diagnostics import Span
+from graphc.diagnostics import Label, Span
 from graphc.ir import OPERATORS, Dim, Size, Type, Value, divide_exactly, product
 from graphc.model import calls, expressions
+from graphc.model.frame import provenance
 from graphc.model.meanings import (
     ALL,
     POISON,
@@ -67,8 +69,13 @@ class _Use:
             self.frame, name, chosen, self.span, pairs, at=self.whole, **attributes
         )
 
-    def error(self, code: str, title: str, help: str = "") -> Meaning:  # noqa: A002
-        self.frame.error(code, title, self.span, help=help)
+    def error(self, code: str, title: str, help: str = "") -> Meaning:
+        labels = tuple(
+            Label(span, f"{value.any_type}{provenance(value)}")
+            for value, span in zip(self.values, self.spans, strict=True)
+            if code.startswith("E20")
+        )
+        self.frame.error(code, title, self.span, labels=labels, help=help)
         return POISON
 
     def constant(self, name: str) -> Any:
@@ -106,7 +113,7 @@ class _Use:
                     self.error("E303", f"`{name}` of `{self.builtin.name}` is an integer or a list")
                 return None
             if not -rank <= axis < rank:
-                self.error("E205", f"axis {axis} is out of range for {self.values[0].type}")
+                self._no_axis(axis)
                 return None
             result.append(axis % rank)
         if len(set(result)) < len(result):
@@ -124,9 +131,16 @@ class _Use:
             self.error("E303", f"`axis` of `{self.builtin.name}` is an integer")
             return None
         if not -rank <= value < rank:
-            self.error("E205", f"axis {value} is out of range for {self.values[0].type}")
+            self._no_axis(value)
             return None
         return value % rank
+
+    def _no_axis(self, axis: int) -> None:
+        type = self.values[0].type
+        title = f"axis {axis} is out of range for {type}"
+        if type.rank == 0:
+            title = f"`{self.builtin.name}` needs an axis, but {type} is a single number"
+        self.error("E205", title)
 
     def shape(self, name: str) -> tuple[Size, ...] | None:
         """A shape from a list of dimensions, one of which may be -1."""
@@ -220,8 +234,9 @@ def _fold(
     operator = OPERATORS[builtin.operator]()
     types = tuple(Type("real") for _ in numbers)
     value = float(compute(operator, types, Type("real"), [float(v) for v in numbers]))
-    if value != value:
-        frame.error("E211", f"`{builtin.name}` of {numbers[0]} is not a number", span)
+    if not math.isfinite(value) and all(map(math.isfinite, numbers)):
+        given = ", ".join(map(str, numbers))
+        frame.error("E211", f"`{builtin.name}({given})` is too large or undefined", span)
         return POISON
     return Const(value)
 
@@ -231,6 +246,10 @@ def _fold(
 
 def _elementwise(use: _Use) -> Meaning:
     return use.emit(use.builtin.operator)
+
+
+def _same_name(use: _Use) -> Meaning:
+    return use.emit(use.builtin.name)
 
 
 def _extremum_of_pair(use: _Use) -> Meaning:
@@ -410,7 +429,7 @@ def _bernoulli(use: _Use) -> Meaning:
         return POISON
     known = calls.known_number(p)
     if known is not None and not 0 <= known <= 1:
-        return use.error("E331", f"the probability of `bernoulli` is {known}, not within 0 to 1")
+        return use.error("E224", f"the probability of `bernoulli` is {known}, not within 0 to 1")
     place = use.frame.number("bernoulli")
     return use.emit("draw_bernoulli", [p], shape=shape, place=place)
 
@@ -460,8 +479,8 @@ BUILTINS: dict[str, Builtin] = {
         Builtin("squeeze", "axes of length 1 dropped", _squeeze, 1, 1, (("axis", REQUIRED),)),
         Builtin("expand", "a new axis of length 1", _expand, 1, 1, (("axis", REQUIRED),)),
         Builtin("concat", "tensors joined along an axis", _concat, 1, 1000, (_AXIS,)),
-        Builtin("pick", "pick(x, y): the element at each label", lambda u: u.emit("pick"), 2, 2),
-        Builtin("one_hot", "a label as a row with a one", lambda u: u.emit("one_hot"), 1, 1),
+        Builtin("pick", "pick(x, y): the element at each label", _same_name, 2, 2),
+        Builtin("one_hot", "a label as a row with a one", _same_name, 1, 1),
         Builtin("uniform", "uniform draws", _uniform, 0, 1, (("low", 0.0), ("high", 1.0))),
         Builtin("normal", "normal draws", _normal, 0, 1, (("mean", 0.0), ("std", 1.0))),
         Builtin("bernoulli", "true with probability p", _bernoulli, 0, 1, (("p", REQUIRED),)),

@@ -101,11 +101,13 @@ def _in_order(
     use = callee.use if isinstance(callee, BoundLayer) else callee
     definition = use.definition if isinstance(use, DefinitionUse) else None
     if not isinstance(definition, Definition):
-        at = next(iter(named.values()))[1]
+        at = next(argument.span for argument in expr.arguments or () if argument.name)
         frame.error("E320", f"`{expr.name}` takes its tensors by position, without names", at)
         return None
     names = [parameter.name for parameter in definition.tree.parameters]
-    for name, (_, at) in named.items():
+    places = {argument.name: argument.span for argument in expr.arguments or ()}
+    for name in named:
+        at = places[name]
         if name not in names:
             braces = f"{expr.name}{{{name} = …}}(…)"
             attribute = any(decl.name.name == name for decl in definition.tree.attributes)
@@ -129,13 +131,13 @@ def _unknown(frame: Frame, scope: Scope, expr: tree.Apply) -> None:
             help=f"multiply with *, as in {expr.name} * (…)" if expr.arguments else "",
         )
         return
+    if expr.name in frame.context.broken:
+        return
     help_text = nearest(expr.name, known_definitions(frame))
     frame.error("E302", f"unknown definition `{expr.name}`", expr.callee, help=help_text)
 
 
-def _with_attributes(
-    frame: Frame, scope: Scope, callee: Meaning, expr: tree.Apply
-) -> Meaning:
+def _with_attributes(frame: Frame, scope: Scope, callee: Meaning, expr: tree.Apply) -> Meaning:
     if isinstance(callee, BoundLayer):
         frame.error("E321", f"the attributes of `{expr.name}` are bound already", expr.callee)
         return POISON
@@ -190,7 +192,7 @@ def _call_definition(
 ) -> Meaning:
     if definition.tree.kind == "optimizer":
         frame.error(
-            "E323",
+            "E607",
             f"`{definition.name}` is an optimizer",
             span,
             help=f"it goes in the train section: optimizer = {definition.name}{{…}}",
@@ -512,15 +514,14 @@ class _Expander:
         returned = statements.run_body(self.frame, self.scope, self.definition.tree.body)
         if returned is None:
             return None
-        results = []
+        results: list[Value] = []
         for meaning, span in returned:
-            if isinstance(meaning, Several):
-                results.extend(meaning.items)
-            elif (value := expressions.as_tensor(self.frame, meaning, span)) is not None:
-                results.append(Tensor(value))
-        if len(results) < len(returned) or not results:
-            return None
-        return self._finish([r.value for r in results if isinstance(r, Tensor)], types)
+            for part in meaning.items if isinstance(meaning, Several) else (meaning,):
+                result = expressions.as_tensor(self.frame, part, span)
+                if result is None:
+                    return None
+                results.append(result)
+        return self._finish(results, types)
 
     def _finish(self, results: list[Value], types: list[Type]) -> Expansion | None:
         weight = self.frame.weight + len(self.frame.builder.graph)
@@ -571,6 +572,7 @@ class _Expander:
         result = expressions.tensor(frame, scope, expr)
         if result is None or not self._is_derivative(frame, result, types[0], expr):
             return None
+        result = expressions.to_real(result) if result.type.kind == "int" else result
         return Body(
             title=f"{name}′",
             definition=f"{name}′",
@@ -579,7 +581,6 @@ class _Expander:
             results=(result.id,),
             prelude=definition.span.source.prelude,
         )
-
 
     def _is_elementwise(self, types: list[Type], results: list[Value]) -> bool:
         if not len(types) == len(results) == 1 or results[0].type != types[0]:

@@ -290,7 +290,9 @@ class DataSection:
                 continue
             name = f"data.{node.op.place}"
             if ("fitted", name) in self.roots:
-                self.frame.error("E329", f"two constants of the data share a name: {name}", node.origin.span)
+                self.frame.error(
+                    "E329", f"two constants of the data share a name: {name}", node.origin.span
+                )
                 continue
             self.roots["fitted", name] = node.inputs[0]
             span = node.origin.span or self.current.span

@@ -5,15 +5,19 @@ Definitions are collected before anything else, so they may stand anywhere in a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import posixpath
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from graphc.diagnostics import Diagnostics, Label, Source, Span
+from graphc.diagnostics import CompileError, Diagnostics, Label, Source, Span
 from graphc.ir import Builder, Dim, Graph, Type, Value, placed, symbol
 from graphc.language import parse, tree
-from graphc.model import builtins, expressions, sections, statements
+from graphc.model import builtins, expressions, names, sections, statements
 from graphc.model.frame import Context, Frame, Home, Lifted
 from graphc.model.meanings import POISON, BoundLayer, Const, Definition, Poison, Scope, Tensor
 from graphc.model.prelude import load_prelude
@@ -46,10 +50,34 @@ class Settings:
     columns: Mapping[str, Any] | None = None
 
 
-def elaborate(source: Source, diagnostics: Diagnostics, settings: Settings | None = None) -> Program:
+def elaborate(
+    source: Source, diagnostics: Diagnostics, settings: Settings | None = None
+) -> Program:
     """Check a model text and build its program. Raises CompileError with all errors found."""
     file = parse(source, diagnostics)
-    return _Model(source, file, diagnostics, settings or Settings()).run()
+    model = _Model(source, file, diagnostics, settings or Settings())
+    try:
+        with _deep_recursion():
+            return model.run()
+    except RecursionError:
+        whole = Span(source, 0, 0)
+        diagnostics.error("E318", "the model is nested too deeply", whole, help=DEEP_HELP)
+        raise CompileError(diagnostics) from None
+
+
+DEEP_HELP = "give parts of long expressions a name of their own"
+MAX_RECURSION = 30_000
+"""Calls inside each other: long expressions inside definitions inside definitions take many."""
+
+
+@contextmanager
+def _deep_recursion() -> Iterator[None]:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, MAX_RECURSION))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 class _Model:
@@ -63,7 +91,7 @@ class _Model:
         self.diagnostics = diagnostics
         self.settings = settings
         self.home = Home(outer=load_prelude())
-        context = Context(diagnostics, load_prelude(), settings.columns)
+        context = Context(diagnostics, _words_of_errors(diagnostics))
         self.frame = Frame(context, self.home, Builder(Graph()), "model")
         self.frame.make_leaf = self._leaf
         self.scope = Scope()
@@ -76,6 +104,11 @@ class _Model:
         self.sections: dict[str, tree.Section] = {}
         self.hypers: dict[str, Any] = {}
         self.files: dict[str, str] = {}
+        self.opened: dict[str, Source] = {}
+        self.homes: dict[str, Home] = {}
+        self.uses: set[tuple[Source, str]] = set()
+        self.opening = [posixpath.basename(source.name.replace("\\", "/"))]
+        """The model's file and the used files inside each other that are being read."""
         self.overrides = sections.read_settings(settings.sets, self.frame)
         self.examples = sections.read_settings(settings.examples, self.frame)
 
@@ -83,6 +116,7 @@ class _Model:
         self._collect_definitions(self.file, self.home, used=False)
         self._check_first_statement()
         statements.run(self.frame, self.scope, self.file.statements, self._top)
+        self._check_names()
         self._unknown_settings()
         if not self.diagnostics.errors:
             self._objective()
@@ -98,23 +132,14 @@ class _Model:
         for statement in file.statements:
             if isinstance(statement, tree.Definition):
                 self._define(home, statement, used)
-            elif isinstance(statement, tree.Use) and not used:
-                self._use(statement)
-            elif used and not isinstance(statement, tree.Use):
-                self.frame.error(
-                    "E347", "a used file holds definitions only", statement.span
-                )
+            elif isinstance(statement, tree.Use):
+                self._use(statement, file.source, home)
+            elif used:
+                self.frame.error("E347", "a used file holds definitions only", statement.span)
 
     def _define(self, home: Home, statement: tree.Definition, used: bool) -> None:
         name = statement.name.name
-        before = self.home.definitions.get(name) or home.definitions.get(name)
-        if before is not None:
-            self.frame.error(
-                "E348",
-                f"`{name}` is defined twice",
-                statement.name.span,
-                labels=(Label(before.tree.name.span, "first defined here"),),
-            )
+        if self._collides(home, name, statement.name.span):
             return
         shadowed = home.outer is not None and home.outer.find(name) is not None
         if shadowed or name in builtins.BUILTINS:
@@ -122,33 +147,66 @@ class _Model:
             self.diagnostics.warning(
                 "W101", f"`{name}` shadows the {what} of that name", statement.name.span
             )
-        definition = Definition(statement, home)
-        home.definitions[name] = definition
+        home.definitions[name] = Definition(statement, home)
         if used:
-            self.home.definitions[name] = definition
-            self.home.used.add(name)
+            home.used.add(name)
 
-    def _use(self, statement: tree.Use) -> None:
-        text = statement.path.value
-        key = str(PurePosixPath(text))
-        if key in self.files:
-            self.frame.error("E349", f"`{text}` is used twice", statement.span)
+    def _collides(self, home: Home, name: str, span: Span) -> bool:
+        before = home.definitions.get(name)
+        if before is None:
+            return False
+        self.frame.error(
+            "E348",
+            f"`{name}` is defined twice",
+            span,
+            labels=(Label(before.tree.name.span, "first defined here"),),
+        )
+        return True
+
+    def _use(self, statement: tree.Use, within: Source, home: Home) -> None:
+        """Make the definitions of another file known in ``home``; what that file itself uses stays
+        its own."""
+        key = self._key(within, statement.path.value)
+        if (within, key) in self.uses:
+            self.frame.error("E349", f"`{statement.path.value}` is used twice", statement.span)
             return
+        self.uses.add((within, key))
+        if key in self.opening:
+            circle = " uses ".join(f"`{name}`" for name in [*self.opening, key])
+            self.frame.error("E350", f"files use each other in a circle: {circle}", statement.span)
+            return
+        if key not in self.homes:
+            self._open(statement, key)
+        for name, definition in self.homes[key].definitions.items():
+            if definition.home is self.homes[key] and not self._collides(
+                home, name, statement.path.span
+            ):
+                home.definitions[name] = definition
+                home.used.add(name)
+
+    def _key(self, within: Source, text: str) -> str:
+        """The path of a used file from the folder of the model's."""
+        if within is self.source:
+            return posixpath.normpath(text)
+        here = next(key for key, source in self.opened.items() if source is within)
+        return posixpath.normpath(posixpath.join(posixpath.dirname(here), text))
+
+    def _open(self, statement: tree.Use, key: str) -> None:
+        home = self.homes[key] = Home(outer=self.home.outer)
         source = self._read(statement, key)
         if source is None:
             return
         self.files[key] = source.text
-        file = parse(source, self.diagnostics)
-        self._collect_definitions(file, Home(outer=self.home.outer), used=True)
+        self.opened[key] = source
+        self.opening.append(key)
+        self._collect_definitions(parse(source, self.diagnostics), home, used=True)
+        self.opening.pop()
 
     def _read(self, statement: tree.Use, key: str) -> Source | None:
         if self.settings.files is not None and key in self.settings.files:
             return Source(key, self.settings.files[key])
         path = Path(self.source.name).parent / key
         try:
-            if path.resolve() == Path(self.source.name).resolve():
-                self.frame.error("E350", "a file cannot use itself", statement.span)
-                return None
             return Source(str(path), path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             reason = "it is not UTF-8 text" if isinstance(error, ValueError) else _reason(error)
@@ -208,14 +266,14 @@ class _Model:
         value = written
         override = self.overrides.pop(name, None)
         if override is not None:
-            override.used = True
             value = self._overridden(name, written, override)
         self.hypers[name] = None if value is POISON else value
         meaning = POISON if value is POISON else Const(value)
         self.home.scope.bind(name, meaning, statement.name.span, "hyper")
 
     def _overridden(self, name: str, written: Any, override: sections.Setting) -> Any:
-        value = expressions.constant(self.frame, self.scope, override.expr, f"--set {name}")
+        expr = override.as_text if isinstance(written, str) else override.expr
+        value = expressions.constant(self.frame, self.scope, expr, f"--set {name}")
         if value is POISON or written is POISON:
             return POISON
         if isinstance(written, float) and type(value) is int:
@@ -346,7 +404,7 @@ class _Model:
         before = self.sections.get(statement.kind)
         if before is not None:
             self.frame.error(
-                "E403",
+                "E500",
                 f"section `{statement.kind}` stands twice",
                 statement.kind_span,
                 labels=(Label(before.kind_span, "first here"),),
@@ -362,6 +420,17 @@ class _Model:
             return self.frame.builder.place(op, (), lifted.type, lifted.name)
 
     # -- the end of a file
+
+    def _check_names(self) -> None:
+        """Look up names in code that nothing elaborated."""
+        broken = self.frame.context.broken
+        homes = [self.home, *self.homes.values()]
+        for home in homes:
+            for definition in home.definitions.values():
+                if definition.home is home:
+                    names.check_definition(self.diagnostics, definition, broken)
+        known = {*self.scope.known(), *broken}
+        names.check_statements(self.diagnostics, self.home, self.file.statements, known)
 
     def _unknown_settings(self) -> None:
         sections.unknown_settings(
@@ -456,7 +525,9 @@ class _Model:
 
     def _states(self, fitted: list[StateInfo]) -> dict[str, StateInfo]:
         own = {
-            name: StateInfo(name, d.lifted.type, placed(d.lifted.init, f"{name} init"), d.lifted.span)
+            name: StateInfo(
+                name, d.lifted.type, placed(d.lifted.init, f"{name} init"), d.lifted.span
+            )
             for name, d in self.frame.declared.items()
             if d.lifted.kind == "state"
         }
@@ -509,9 +580,17 @@ class _Model:
             self.diagnostics.warning("W102", f"{what} `{name}` is never used", binding.span)
         for name, definition in self.home.definitions.items():
             if name not in self.home.used:
-                self.diagnostics.warning(
-                    "W103", f"{definition.tree.kind} `{name}` is never used", definition.tree.name.span
-                )
+                kind, span = definition.tree.kind, definition.tree.name.span
+                self.diagnostics.warning("W103", f"{kind} `{name}` is never used", span)
+            if definition.home is self.home:
+                names.unused_in_definition(self.diagnostics, definition)
+
+
+def _words_of_errors(diagnostics: Diagnostics) -> frozenset[str]:
+    """Words on lines that could not be read: names that a broken statement may have bound."""
+    spans = [item.span for item in diagnostics.errors if item.span is not None]
+    lines = {span.source.line_text(span.line) for span in spans}
+    return frozenset(word for line in lines for word in re.findall(r"\w+", line))
 
 
 def _reason(error: Exception) -> str:

@@ -123,7 +123,8 @@ def _name(frame: Frame, scope: Scope, expr: tree.Name) -> Meaning:
     definition = calls.find_definition(frame, scope, name)
     if definition is not None:
         return definition
-    frame.error("E301", f"unknown name `{name}`", expr.span, help=_suggest(frame, scope, name))
+    if name not in frame.context.broken:
+        frame.error("E301", f"unknown name `{name}`", expr.span, help=_suggest(frame, scope, name))
     return POISON
 
 
@@ -288,7 +289,9 @@ def _usable(value: Any, left: Any, right: Any) -> bool:
 
 
 def _fold_dims(frame: Frame, expr: tree.Binary, left: Any, right: Any) -> Meaning | None:
-    whole = all(isinstance(side, int | Dim) and not isinstance(side, bool) for side in (left, right))
+    whole = all(
+        isinstance(side, int | Dim) and not isinstance(side, bool) for side in (left, right)
+    )
     if whole and expr.op in ("+", "-", "*"):
         return Const(PYTHON[expr.op](left, right))
     if expr.op == "//":
@@ -322,15 +325,46 @@ def _kind_of(value: Any) -> str:
     return names.get(type(value), f"{value}" if _is_number(value) else "another thing")
 
 
+def kind_of(meaning: Meaning) -> str:
+    """What a meaning is, for a message that wants another."""
+    if isinstance(meaning, Const):
+        return _kind_of(meaning.value)
+    if isinstance(meaning, DefinitionUse):
+        return f"the definition `{meaning.name}`"
+    return "a tensor" if isinstance(meaning, Tensor) else "something else"
+
+
 def _tensor_binary(frame: Frame, expr: tree.Binary, left: Value, right: Value) -> Meaning:
     if expr.op == "//":
         frame.error(
-            "E202", "`//` divides integers known when compiled", expr.op_span, help="use floor(a / b)"
+            "E202",
+            "`//` divides integers known when compiled",
+            expr.op_span,
+            help="use floor(a / b)",
         )
         return POISON
     name = {**ARITHMETIC, **COMPARISONS, **LOGIC, "@": "matmul"}[expr.op]
     spans = [(left, _operand_span(expr.left)), (right, expr.right.span)]
-    return emit(frame, name, [left, right], expr.op_span, spans, at=expr.span)
+    advice = _matmul_advice(frame, expr, left, right) if expr.op == "@" else ""
+    return emit(frame, name, [left, right], expr.op_span, spans, at=expr.span, advice=advice)
+
+
+def _matmul_advice(frame: Frame, expr: tree.Binary, left: Value, right: Value) -> str:
+    """What to do where the inner dimensions of ``@`` differ."""
+    if len(left.shape) < 1 or len(right.shape) < 2:
+        return ""
+    have, want = left.shape[-1], right.shape[-2]
+    advice = []
+    declared = [item.value for item in frame.declared.values()]
+    if isinstance(expr.right, tree.Name) and right in declared:
+        fitting = right.type.with_shape((*right.shape[:-2], have, right.shape[-1]))
+        advice.append(f"declare {expr.right.name} as {fitting}")
+    made = left.builder.graph[left.id].inputs
+    if isinstance(expr.left, tree.Name) and made and isinstance(want, int):
+        advice.append(f"make {expr.left.name} {want} wide")
+    if have == right.shape[-1] and not advice:
+        advice.append(f"multiply by transpose({format_expr(expr.right)})")
+    return ", or ".join(advice)
 
 
 def _operand_span(expr: tree.Expr) -> Span:
@@ -345,15 +379,17 @@ def emit(
     span: Span,
     spans: Sequence[tuple[Value, Span | None]] = (),
     at: Span | None = None,
+    advice: str = "",
     **attributes: Any,
 ) -> Meaning:
-    """Apply a primitive, converting ints to reals where NumPy would."""
+    """Apply a primitive, converting ints to reals where NumPy would. ``advice`` is the help of an
+    error that has none."""
     with frame.at(at or span):
         try:
             converted = unify(name, operands)
             return Tensor(frame.builder.op(name, *converted, **attributes))
         except TypeRuleError as error:
-            frame.type_error(error, span, spans or [(v, None) for v in operands])
+            frame.type_error(error, span, spans or [(v, None) for v in operands], advice)
             return POISON
 
 
@@ -442,7 +478,7 @@ def merge_projections(frame: Frame, training: Meaning, evaluation: Meaning, span
         return training if training == evaluation else ProjectionConst(training, evaluation)
     if isinstance(training, Several) and isinstance(evaluation, Several):
         if len(training.items) != len(evaluation.items):
-            frame.error("E346", "training and evaluation give different numbers of values", span)
+            frame.error("E223", "training and evaluation give different numbers of values", span)
             return POISON
         pairs = zip(training.items, evaluation.items, strict=True)
         return Several(tuple(merge_projections(frame, a, b, span) for a, b in pairs))
@@ -456,9 +492,7 @@ def merge_projections(frame: Frame, training: Meaning, evaluation: Meaning, span
     return emit(frame, "if_training", unify("if_training", [a, b]), span)
 
 
-def decide(
-    frame: Frame, condition: Meaning, span: Span
-) -> bool | ProjectionConst | None:
+def decide(frame: Frame, condition: Meaning, span: Span) -> bool | ProjectionConst | None:
     """The outcome of a condition that is decided when compiled; None after reporting an error."""
     if isinstance(condition, Poison):
         return None
@@ -467,9 +501,7 @@ def decide(
     if isinstance(condition, Const):
         if isinstance(condition.value, bool):
             return condition.value
-        frame.error(
-            "E309", f"a condition is a truth value, not {_kind_of(condition.value)}", span
-        )
+        frame.error("E309", f"a condition is a truth value, not {_kind_of(condition.value)}", span)
         return None
     sources = _sources(condition.value) if isinstance(condition, Tensor) else set()
     for name, what in (("clock", "run-time scalar"), ("dimension", "symbolic dimension")):
@@ -508,9 +540,7 @@ def _pipe(frame: Frame, scope: Scope, expr: tree.Pipe) -> Meaning:
     return meaning
 
 
-def _pipe_into(
-    frame: Frame, scope: Scope, right: tree.Expr, left: Meaning, span: Span
-) -> Meaning:
+def _pipe_into(frame: Frame, scope: Scope, right: tree.Expr, left: Meaning, span: Span) -> Meaning:
     if isinstance(right, tree.Apply):
         return calls.apply(frame, scope, right, [(left, span)])
     if isinstance(right, tree.Name) and not right.primed:
@@ -671,7 +701,7 @@ def _member(frame: Frame, scope: Scope, expr: tree.Member) -> Meaning:
         if isinstance(base, _Round):
             found = base.scope.names.get(expr.name)
             if found is None:
-                known = [name for name in base.scope.names]
+                known = list(base.scope.names)
                 frame.error(
                     "E301",
                     f"`{format_expr(expr.base)}` binds no `{expr.name}`",
@@ -695,9 +725,7 @@ def _parameter_by_path(frame: Frame, scope: Scope, expr: tree.Member) -> Meaning
         return Tensor(frame.declared[name].value)
     if binding is not None and isinstance(binding.meaning, Poison):
         return POISON
-    frame.error(
-        "E301", f"unknown name `{path}`", expr.span, help=nearest(path, frame.declared)
-    )
+    frame.error("E301", f"unknown name `{path}`", expr.span, help=nearest(path, frame.declared))
     return POISON
 
 
@@ -874,7 +902,9 @@ def integer(frame: Frame, scope: Scope, expr: tree.Expr, what: str) -> int | Non
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, Dim):
-        frame.error("E309", f"{what} is an integer; a symbolic dimension cannot decide it", expr.span)
+        frame.error(
+            "E309", f"{what} is an integer; a symbolic dimension cannot decide it", expr.span
+        )
     elif value is not POISON:
         frame.error("E303", f"{what} is an integer, not {_kind_of(value)}", expr.span)
     return None

@@ -22,7 +22,7 @@ FrameKind = Literal["model", "def", "layer", "optimizer", "init", "data"]
 MAX_DEPTH = 64
 """Definitions inside each other: what walks over their bodies recurses."""
 MAX_NODES = 2_000_000
-MAX_ROUNDS = 100_000
+MAX_ROUNDS = 10_000
 
 
 @dataclass(eq=False)
@@ -82,11 +82,13 @@ class Context:
     """What all frames of a compilation share."""
 
     diagnostics: Diagnostics
-    prelude: Home
-    columns: dict[str, Any] | None = None
+    broken: frozenset[str] = frozenset()
+    """Words of statements that could not be read; unknown ones are not reported again."""
     expansions: dict[Any, Expansion] = field(default_factory=dict)
     symbols: set[str] = field(default_factory=set)
     rounds: int = 0
+    told: set[tuple[str, str, Span]] = field(default_factory=set)
+    """Errors inside the prelude, by what they say at the user's own line: each is told once."""
 
 
 @dataclass(eq=False)
@@ -222,24 +224,32 @@ class Frame:
         *,
         label: str = "",
         labels: tuple[Label, ...] = (),
-        help: str = "",  # noqa: A002
+        help: str = "",
     ) -> None:
-        """Report at the innermost place in the user's own text; a place in the prelude is a note."""
+        """Report at the innermost place in the user's text; one in the prelude is a note."""
         notes: list[str] = []
         if span is not None and span.source.prelude:
             notes.append(f"in {span.source.name}:{span.line}: `{_one_line(span.text)}`")
             span = self.user_span() or span
             labels = tuple(item for item in labels if not item.span.source.prelude)
-        chain = [(name, at) for name, at in self.callers if at is not None]
-        shown = {(span.source, span.start)} if span else set()
-        for name, at in reversed(chain):
-            if at.source.prelude or (at.source, at.start) in shown:
-                continue
-            shown.add((at.source, at.start))
-            labels = (*labels, Label(at, f"`{name}` is used here"))
+            if (code, title, span) in self.context.told:
+                return
+            self.context.told.add((code, title, span))
+        labels = (*labels, *self._uses(span))
         self.diagnostics.error(
             code, title, span, label=label, labels=labels, notes=tuple(notes), help=help
         )
+
+    def _uses(self, span: Span | None) -> list[Label]:
+        """Where the user's text asked for what is being expanded, innermost first."""
+        labels: list[Label] = []
+        shown = {(span.source, span.start)} if span else set()
+        for name, at in reversed(self.callers):
+            if at is None or at.source.prelude or (at.source, at.start) in shown:
+                continue
+            shown.add((at.source, at.start))
+            labels.append(Label(at, f"`{name}` is used here"))
+        return labels if len(labels) <= 4 else [*labels[:3], labels[-1]]
 
     def user_span(self) -> Span | None:
         """Where the user's own text asked for what is being expanded."""
@@ -249,7 +259,11 @@ class Frame:
         return None
 
     def type_error(
-        self, error: TypeRuleError, span: Span, operands: Sequence[tuple[Value, Span | None]] = ()
+        self,
+        error: TypeRuleError,
+        span: Span,
+        operands: Sequence[tuple[Value, Span | None]],
+        advice: str = "",
     ) -> None:
         """Report a type rule's failure, with a label at each operand that is to blame."""
         blame = error.blame or range(len(operands))
@@ -258,7 +272,7 @@ class Frame:
             for value, at in (operands[i] for i in blame if i < len(operands))
             if at is not None
         )
-        self.error(error.code, error.message, span, labels=labels, help=error.help)
+        self.error(error.code, error.message, span, labels=labels, help=error.help or advice)
 
 
 def provenance(value: Value) -> str:
@@ -292,5 +306,3 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if not close:
         close = [k for k in unique if k.lower() == name.lower()][:1]
     return f"did you mean `{close[0]}`?" if close else ""
-
-

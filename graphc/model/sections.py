@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from graphc.diagnostics import Diagnostics, Label, Source, Span
 from graphc.ir import Body, Call, Dim, Graph, Type
 from graphc.language import format_expr, parse, tree
 from graphc.model import calls, expressions
+from graphc.model.data_section import DATA_KEYS, DataSection
 from graphc.model.frame import Frame, nearest
 from graphc.model.meanings import (
     ALL,
@@ -24,7 +25,6 @@ from graphc.model.meanings import (
     Scope,
 )
 from graphc.model.optimizers import expand_optimizer
-from graphc.model.data_section import DATA_KEYS, DataSection
 from graphc.model.program import (
     DataInfo,
     DataPlan,
@@ -60,14 +60,20 @@ class Setting:
     name: str
     text: str
     expr: tree.Expr
-    used: bool = False
+
+    @property
+    def as_text(self) -> tree.Expr:
+        """The value where a text is wanted: quotes may be left out."""
+        return (
+            self.expr if isinstance(self.expr, tree.Text) else tree.Text(self.expr.span, self.text)
+        )
 
 
 def read_settings(texts: Mapping[str, str], frame: Frame) -> dict[str, Setting]:
     """Parse ``NAME=VALUE`` texts. A value that is no expression counts as a text (a path, say)."""
     result = {}
     for name, text in texts.items():
-        source = Source("command line", f"hyper value = {text}\n")
+        source = Source(f"the value of {name}", f"hyper value = {text}\n")
         quiet = Diagnostics()
         read = parse(source, quiet).statements
         if quiet.errors or len(read) != 1 or not isinstance(read[0], tree.Hyper):
@@ -91,9 +97,7 @@ def unknown_settings(
         if key and section in KEYS:
             if key not in KEYS[section]:
                 known = [f"{section}.{k}" for k in KEYS[section]]
-                frame.error(
-                    "E353", f"--set {name}: no such key", None, help=nearest(name, known)
-                )
+                frame.error("E353", f"--set {name}: no such key", None, help=nearest(name, known))
             continue
         known = [*hypers, *(f"{s}.{k}" for s in KEYS for k in KEYS[s])]
         hint = nearest(name, known) or f"hypers are: {', '.join(hypers) or 'none'}"
@@ -118,19 +122,24 @@ def checked_example(frame: Frame, value: Any, type: Type, span: Span) -> Any:
     while isinstance(inner, tuple):
         shape.append(len(inner))
         inner = inner[0]
-    fits = array is not None and len(shape) == type.rank and all(
-        isinstance(want, Dim) or want == have for want, have in zip(type.shape, shape, strict=False)
+    fits = (
+        array is not None
+        and len(shape) == type.rank
+        and all(
+            isinstance(want, Dim) or want == have
+            for want, have in zip(type.shape, shape, strict=False)
+        )
     )
     if not fits:
         have_text = f"[{', '.join(map(str, shape))}]" if shape else "a single number"
-        frame.error("E344", f"the example value is {have_text}, but {type} is declared", span)
+        frame.error("E221", f"the example value is {have_text}, but {type} is declared", span)
         return None
     if type.kind in ("int", "label") and not all(_is_whole(v) for v in _flat(array)):
-        frame.error("E344", f"the example value of {type} must hold integers", span)
+        frame.error("E221", f"the example value of {type} must hold integers", span)
         return None
     if type.kind == "label" and not all(0 <= v < (type.classes or 0) for v in _flat(array)):
         top = (type.classes or 1) - 1
-        frame.error("E344", f"the example value of {type} must lie within 0..{top}", span)
+        frame.error("E221", f"the example value of {type} must lie within 0..{top}", span)
         return None
     return array
 
@@ -247,9 +256,7 @@ class Sections:
         self.batch = batch
         self.settings = settings
         self.parameters = {
-            name: d.lifted.type
-            for name, d in frame.declared.items()
-            if d.lifted.kind == "param"
+            name: d.lifted.type for name, d in frame.declared.items() if d.lifted.kind == "param"
         }
 
     def check(self) -> Checked:
@@ -289,7 +296,8 @@ class Sections:
         for name, setting in self.overrides.items():
             section_name, _, key = name.partition(".")
             if section_name == kind and key in KEYS[kind]:
-                found[key] = setting.expr
+                text = kind == "data" and key != "split"
+                found[key] = setting.as_text if text else setting.expr
         return found
 
     def rules(self, kind: str) -> list[tree.Expr]:
@@ -302,9 +310,7 @@ class Sections:
             return expr.name
         return expressions.constant(self.frame, self.scope, expr, f"`{key}`")
 
-    def number(
-        self, key: str, expr: tree.Expr, *, whole: bool = False, least: float = 0.0
-    ) -> Any:
+    def number(self, key: str, expr: tree.Expr, *, whole: bool = False, least: float = 0.0) -> Any:
         """A number of at least ``least``; None after an error."""
         value = self._constant(key, expr)
         if value is POISON:
@@ -326,7 +332,10 @@ class Sections:
         entries = self.entries("train", TRAIN_KEYS)
         plan: dict[str, Any] = {}
         for key, least in (("epochs", 1), ("seed", 0)):
-            if key in entries and (value := self.number(key, entries[key], whole=True, least=least)) is not None:
+            if (
+                key in entries
+                and (value := self.number(key, entries[key], whole=True, least=least)) is not None
+            ):
                 plan[key] = value
         if plan.get("seed", 0) >= 2**63:
             self.frame.error("E503", "`seed` is below 2^63", entries["seed"].span)
@@ -360,7 +369,9 @@ class Sections:
         if value not in ("f32", "f64"):
             if value is not POISON:
                 self.frame.error(
-                    "E503", f"`precision` is f32 or f64, not {_shown(value)}", entries["precision"].span
+                    "E503",
+                    f"`precision` is f32 or f64, not {_shown(value)}",
+                    entries["precision"].span,
                 )
             return ...
         return value
@@ -372,7 +383,7 @@ class Sections:
         if "watch" in entries:
             plan.update(self._watch(entries["watch"]))
         if "mode" in plan and plan["mode"] not in ("min", "max"):
-            self.frame.error("E503", "`mode` is \"min\" or \"max\"", entries["stop"].span)
+            self.frame.error("E503", '`mode` is "min" or "max"', entries["stop"].span)
         return plan
 
     def _early(self, expr: tree.Expr) -> dict[str, Any]:
@@ -394,7 +405,9 @@ class Sections:
         text = expr.value if isinstance(expr, tree.Text) else format_expr(expr)
         if text not in names:
             hint = nearest(text, names) or f"losses and metrics are: {', '.join(names) or 'none'}"
-            self.frame.error("E504", f"`watch` names no loss or metric: `{text}`", expr.span, help=hint)
+            self.frame.error(
+                "E504", f"`watch` names no loss or metric: `{text}`", expr.span, help=hint
+            )
             return {}
         return {"watch": text, "mode": "max" if ("metric", text) in self.roots else "min"}
 
@@ -474,7 +487,7 @@ class Sections:
                 groups.append(group)
         if rest and expr is not None and not self.frame.diagnostics.errors:
             self.frame.error(
-                "E508",
+                "E605",
                 f"no optimizer updates `{rest[0]}`",
                 expr.span,
                 help="end the list with one on params, or write: frozen on …",
@@ -497,10 +510,14 @@ class Sections:
             return None
         use = meaning if isinstance(meaning, DefinitionUse) else None
         definition = use.definition if use else None
-        if use is None or not isinstance(definition, Definition) or definition.tree.kind != "optimizer":
+        if (
+            use is None
+            or not isinstance(definition, Definition)
+            or definition.tree.kind != "optimizer"
+        ):
             known = [n for n in frame.home.known() if _is_optimizer(frame, n)]
             frame.error(
-                "E509", "`optimizer` is an optimizer definition", expr.span,
+                "E606", "`optimizer` is an optimizer definition", expr.span,
                 help=f"known ones are: {', '.join(known)}",
             )  # fmt: skip
             return None
@@ -615,7 +632,7 @@ class Sections:
                 )
                 return None
             bodies[type] = body
-        position = "before" if before else "after"
+        position: Literal["before", "after"] = "before" if before else "after"
         return Splice(calls.title_of(use), position, nodes, match, bodies, rule.span)
 
     # -- prune
@@ -627,7 +644,9 @@ class Sections:
         plan: dict[str, Any] = {}
         for key, expr in entries.items():
             if key in ("method", "schedule"):
-                plan[key] = self._word(key, expr, PRUNE_METHODS if key == "method" else PRUNE_SCHEDULES)
+                plan[key] = self._word(
+                    key, expr, PRUNE_METHODS if key == "method" else PRUNE_SCHEDULES
+                )
             elif key in ("steps", "retrain", "seed"):
                 plan[key] = self.number(key, expr, whole=True)
             elif key == "stop":

@@ -26,8 +26,10 @@ def match_parameters(pattern: str, types: dict[str, Type]) -> list[str]:
         regex = re.compile(".*".join(map(re.escape, pattern.split("*"))))
         return [name for name in types if regex.fullmatch(name)]
     exact = [name for name in types if name == pattern]
-    return exact or [name for name in types if name.startswith(pattern + ".")] or _alias(
-        pattern, list(types)
+    return (
+        exact
+        or [name for name in types if name.startswith(pattern + ".")]
+        or _alias(pattern, list(types))
     )
 
 

@@ -7,7 +7,7 @@ model's own statements (inputs, losses, …) handled by the ``top`` that the mod
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from graphc.diagnostics import Label, Span
 from graphc.ir import Body, Builder, Dim, Graph, Origin, Size, Type, Value, broadcast_shapes
@@ -33,13 +33,12 @@ from graphc.model.meanings import (
 
 __all__ = ["already_bound", "bind", "initialiser", "read_type", "run", "run_body"]
 
+MAX_ELEMENTS = 2**40
 Returned = list[tuple[Meaning, Span]]
 Top = Callable[[Scope, tree.Statement], bool]
 
 
-def run_body(
-    frame: Frame, scope: Scope, body: Sequence[tree.Statement]
-) -> Returned | None:
+def run_body(frame: Frame, scope: Scope, body: Sequence[tree.Statement]) -> Returned | None:
     """What a definition's body returns, or None after an error."""
     before = len(frame.diagnostics.errors)
     returned = run(frame, scope, body)
@@ -99,7 +98,10 @@ def _misplaced(frame: Frame, statement: tree.Statement) -> None:
 def _return(frame: Frame, scope: Scope, statement: tree.Return) -> Returned:
     if frame.kind == "optimizer":
         frame.error(
-            "E334", "an optimizer returns nothing", statement.span, help="assign the parameter: w' = …"
+            "E334",
+            "an optimizer returns nothing",
+            statement.span,
+            help="assign the parameter: w' = …",
         )
     return [(expressions.evaluate(frame, scope, value), value.span) for value in statement.values]
 
@@ -190,7 +192,7 @@ def _rebind(frame: Frame, owner: Scope, target: tree.Ident, meaning: Meaning) ->
         if old.kind != new.kind:
             labels = (Label(before.span, f"{old} before"),) if before.span else ()
             frame.error(
-                "E336", f"`{target.name}` becomes {new} in a repeat", target.span, labels=labels
+                "E214", f"`{target.name}` becomes {new} in a repeat", target.span, labels=labels
             )
     before.meaning = meaning
 
@@ -230,7 +232,8 @@ def _prime(frame: Frame, scope: Scope, target: tree.Ident, meaning: Meaning) -> 
 def state_name(frame: Frame, scope: Scope, name: str) -> str:
     """The full name under which a state was declared."""
     binding = scope.find(name)
-    assert binding is not None and isinstance(binding.meaning, Tensor)
+    assert binding is not None
+    assert isinstance(binding.meaning, Tensor)
     for full, declared in frame.declared.items():
         if declared.value == binding.meaning.value:
             return full
@@ -241,7 +244,7 @@ def _fit_type(frame: Frame, value: Value, wanted: Type, target: tree.Ident) -> V
     fitted = _converted(frame, value, wanted, target.span)
     if fitted is None:
         frame.error(
-            "E338",
+            "E215",
             f"`{target.name}` is {wanted}, but its next value is {value.type}",
             target.span,
             help="reduce it first: mean{axis = 0}(x)" if value.type.rank > wanted.rank else "",
@@ -269,7 +272,7 @@ def _converted(frame: Frame, value: Value, wanted: Type, span: Span) -> Value | 
 def _param(frame: Frame, scope: Scope, statement: tree.Param) -> None:
     type = read_type(frame, scope, statement.type)
     if type is not None and type.kind != "real":
-        frame.error("E339", f"a parameter is real, not {type.kind}", statement.type.span)
+        frame.error("E216", f"a parameter is real, not {type.kind}", statement.type.span)
         type = None
     if type is None or not _static(frame, statement, type):
         _declare(frame, scope, "param", statement.name, None)
@@ -283,7 +286,10 @@ def _state(frame: Frame, scope: Scope, statement: tree.State) -> None:
     name = statement.name
     if statement.type is None:
         frame.error(
-            "E340", f"state `{name.name}` needs a type", name.span, help="as in state m: real[64] = 0"
+            "E219",
+            f"state `{name.name}` needs a type",
+            name.span,
+            help="as in state m: real[64] = 0",
         )
         _declare(frame, scope, "state", name, None)
         return
@@ -335,15 +341,20 @@ def already_bound(frame: Frame, name: tree.Ident, before: Binding, note: str = "
 
 
 def _static(frame: Frame, statement: tree.Param | tree.State, type: Type) -> bool:
+    what = "parameter" if isinstance(statement, tree.Param) else "state"
+    span = statement.type.span if statement.type else statement.span
     symbolic = [size for size in type.shape if isinstance(size, Dim)]
     if symbolic:
-        what = "parameter" if isinstance(statement, tree.Param) else "state"
         frame.error(
-            "E341",
+            "E217",
             f"the shape of a {what} cannot depend on the symbolic dimension {symbolic[0]}",
-            statement.type.span if statement.type else statement.span,
+            span,
         )
-    return not symbolic
+        return False
+    if isinstance(type.size, int) and type.size > MAX_ELEMENTS:
+        frame.error("E318", f"this {what} has {type.size:,} elements: no memory holds it", span)
+        return False
+    return True
 
 
 def initialiser(
@@ -369,9 +380,7 @@ def initialiser(
         return None
     fitted = _converted(frame, value, type, expr.span)
     if fitted is None:
-        outer.error(
-            "E342", f"the initial value is {value.type}, but {type} is declared", expr.span
-        )
+        outer.error("E218", f"the initial value is {value.type}, but {type} is declared", expr.span)
         return None
     return Body("initial value", "init", frame.builder.graph, (), (fitted.id,))
 
@@ -399,14 +408,14 @@ def read_type(
     if expr.kind == "label":
         if expr.classes is None:
             frame.error(
-                "E343", "`label` needs its number of classes", expr.span, help="as in label{10}[n]"
+                "E220", "`label` needs its number of classes", expr.span, help="as in label{10}[n]"
             )
             return None
         classes = expressions.integer(frame, scope, expr.classes, "the number of classes")
         if classes is None:
             return None
         if classes < 1:
-            frame.error("E343", f"a label has at least one class, not {classes}", expr.span)
+            frame.error("E220", f"a label has at least one class, not {classes}", expr.span)
             return None
     shape: list[Size] = []
     for dim in expr.dims or ():
@@ -427,24 +436,25 @@ def _dimension(
         if bound is None:
             help_text = nearest(expr.name, [*scope.known(), *frame.home.scope.known()])
             frame.error(
-                "E344",
+                "E222",
                 f"unknown dimension `{expr.name}`",
                 expr.span,
                 help=help_text or "new symbolic dimensions are introduced by input and target only",
             )
             return None
     meaning = expressions.evaluate(frame, scope, expr)
-    if isinstance(meaning, Const) and isinstance(meaning.value, float):
-        if meaning.value.is_integer():
-            meaning = Const(int(meaning.value))
+    whole = isinstance(meaning, Const) and isinstance(meaning.value, float)
+    if whole and meaning.value.is_integer():
+        meaning = Const(int(meaning.value))
     if isinstance(meaning, Const) and isinstance(meaning.value, Dim):
         return meaning.value
     if not isinstance(meaning, Const) or not isinstance(meaning.value, int):
         if not isinstance(meaning, Poison):
-            frame.error("E344", "a dimension is an integer known when compiled", expr.span)
+            found = f", not {expressions.kind_of(meaning)}"
+            frame.error("E222", f"a dimension is an integer known when compiled{found}", expr.span)
         return None
     if meaning.value is True or meaning.value is False or meaning.value < 1:
-        frame.error("E344", f"a dimension is at least 1, not {meaning.value}", expr.span)
+        frame.error("E222", f"a dimension is at least 1, not {meaning.value}", expr.span)
         return None
     return meaning.value
 
@@ -493,15 +503,7 @@ RETURN_HELP = "bind a name from outside anew in each round, and return it after 
 
 
 def _may_repeat(frame: Frame, statement: tree.Repeat, rounds: int) -> bool:
-    if rounds < 1:
-        frame.error(
-            "E345",
-            "this `repeat` has no round",
-            statement.first.span.to(statement.last.span),
-            help="a range goes upwards and includes both ends",
-        )
-        return False
-    frame.context.rounds += rounds
+    frame.context.rounds += max(0, rounds)
     if frame.context.rounds <= MAX_ROUNDS:
         return True
     frame.error(
@@ -617,9 +619,7 @@ def _branch_scope(frame: Frame, scope: Scope, statement: tree.If) -> Scope:
     return inner
 
 
-def _same_declarations(
-    frame: Frame, made: set[str], inner: Scope, statement: tree.If
-) -> None:
+def _same_declarations(frame: Frame, made: set[str], inner: Scope, statement: tree.If) -> None:
     repeated = {frame.path(name) for name in inner.names}
     for name in sorted(made):
         top = name.split(".")
@@ -639,7 +639,7 @@ def _merge_returns(
         return None
     if training is None or evaluation is None or len(training) != len(evaluation):
         frame.error(
-            "E346", "training and evaluation must return the same number of values", statement.span
+            "E223", "training and evaluation must return the same number of values", statement.span
         )
         return [(POISON, statement.span)]
     return [

@@ -61,7 +61,7 @@ def _clash(name: str, types: tuple[Type, ...]) -> TypeRuleError:
         "E201",
         f"the operands of `{name}` do not broadcast: {shapes}",
         blame=range(len(types)),
-        help="shapes are compared from the right; each pair of dimensions must be equal or hold a 1",
+        help="shapes are compared from the right; dimensions must be equal, or one of them 1",
     )
 
 
@@ -116,7 +116,11 @@ class Add(Elementwise):
     @classmethod
     def samples(cls) -> list[Sample]:
         row = Type("real", (3,))
-        return [Sample(cls(), REAL2), Sample(cls(), (REAL2[0], row)), Sample(cls(), (row, REAL2[0]))]
+        return [
+            Sample(cls(), REAL2),
+            Sample(cls(), (REAL2[0], row)),
+            Sample(cls(), (row, REAL2[0])),
+        ]
 
 
 @dataclass(frozen=True)
@@ -459,7 +463,9 @@ class Comparison(Elementwise):
             pair = " and ".join(map(str, types))
             raise TypeRuleError("E207", f"labels of different sets are compared: {pair}")
         if any(type.kind not in ("label", "int") for type in types):
-            raise TypeRuleError("E206", f"a label is compared with a number: {types[0]}, {types[1]}")
+            raise TypeRuleError(
+                "E206", f"a label is compared with a number: {types[0]}, {types[1]}"
+            )
 
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> None:
         return None
@@ -525,7 +531,9 @@ class Logic(Elementwise):
     def element_type(self, types: tuple[Type, ...]) -> Type:
         for i, type in enumerate(types):
             if type.kind != "bool":
-                raise TypeRuleError("E202", f"`{self.name}` takes truth values, not {type}", blame=[i])
+                raise TypeRuleError(
+                    "E202", f"`{self.name}` takes truth values, not {type}", blame=[i]
+                )
         return Type("bool")
 
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> None:
@@ -636,5 +644,3 @@ class StopGradient(Elementwise):
     @classmethod
     def samples(cls) -> list[Sample]:
         return [Sample(cls(), REAL2[:1])]
-
-

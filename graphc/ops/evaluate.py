@@ -33,7 +33,7 @@ def evaluate(
     seed: int = 0,
     step: int = 0,
 ) -> list[Any]:
-    """Values of the nodes ``ids``. ``leaves`` gives inputs, parameters, states and clocks by name."""
+    """Values of the nodes ``ids``; ``leaves`` gives inputs, parameters, states, clocks by name."""
     scope = _Scope(dict(leaves or {}), dict(dims or {}), real, seed, step)
     wanted = list(ids)
     values = dict(operands or {})
@@ -124,7 +124,7 @@ def compute(
     local = dict(zip(names, args, strict=True))
     local.update(_dims=scope.dims, _real=scope.real, _seed=scope.seed, _step=scope.step)
     with np.errstate(all="ignore"):
-        return eval(code, _NAMES, local)  # noqa: S307  (text printed by operators only)
+        return eval(code, _NAMES, local)
 
 
 def _symbols(type: Type) -> set[str]:
@@ -134,5 +134,3 @@ def _symbols(type: Type) -> set[str]:
 @lru_cache(maxsize=4096)
 def _compiled(source: str) -> CodeType:
     return compile(source, "<operator>", "eval")
-
-

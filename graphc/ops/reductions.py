@@ -1,4 +1,4 @@
-"""Reductions over axes. ``axis`` is a tuple of axes counted from the front; ``keep`` keeps them as 1."""
+"""Reductions over axes, a tuple counted from the front; ``keep`` keeps them with length 1."""
 
 from __future__ import annotations
 

@@ -241,7 +241,9 @@ def late_broadcast(builder: Builder, node: Node) -> Value | None:
     if shape is None:
         return None
     value = builder.emit(node.op, *small)
-    return value if shape == node.tensor.shape else value.apply("broadcast", shape=node.tensor.shape)
+    return (
+        value if shape == node.tensor.shape else value.apply("broadcast", shape=node.tensor.shape)
+    )
 
 
 def sum_of_repeated(builder: Builder, node: Node) -> Value | None:

@@ -35,7 +35,7 @@ __all__ = [
 
 FORMAT = 1
 _KEY = "graphc"
-_BOOKKEEPING = frozenset({"step", "seed"})
+_BOOKKEEPING = frozenset({"step", "seed", "epochs", "steps_per_epoch"})
 
 
 @dataclass(frozen=True)

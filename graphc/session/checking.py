@@ -45,10 +45,15 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """A program without errors. ``classes`` are the names of each text target's classes."""
+    """A program without errors.
+
+    ``roots`` are the roles and names of its results, which outlive the program: the passes take
+    that over. ``classes`` are the names of each text target's classes.
+    """
 
     request: Request
     program: Program
+    roots: tuple[tuple[str, str], ...]
     warnings: Diagnostics
     columns: Mapping[str, ColumnInfo] | None
     classes: Mapping[str, tuple[str, ...]]
@@ -72,7 +77,7 @@ def check(request: Request) -> Checked:
         )
         program = elaborate(request.source, diagnostics, settings)
     classes = _classes(program.spec, columns or {})
-    return Checked(request, program, diagnostics, columns, classes)
+    return Checked(request, program, tuple(program.roots), diagnostics, columns, classes)
 
 
 @contextlib.contextmanager
@@ -121,9 +126,7 @@ def _unquoted(text: str) -> str:
     return text[1:-1] if quoted else text
 
 
-def _classes(
-    spec: ModelSpec, columns: Mapping[str, ColumnInfo]
-) -> dict[str, tuple[str, ...]]:
+def _classes(spec: ModelSpec, columns: Mapping[str, ColumnInfo]) -> dict[str, tuple[str, ...]]:
     """Sorted class names of the targets that read a text column."""
     classes: dict[str, tuple[str, ...]] = {}
     for column, readers in spec.data.columns.items():

@@ -6,6 +6,7 @@ are first asked for.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -74,14 +75,51 @@ def compile(
         precision=precision,
         columns=None if table is None else table.describe(),
     )
-    return Model(check(request), table)
+    return Model(Generated(check(request)), table)
+
+
+class Generated:
+    """What the passes and the printer make of a checked program, once it is asked for."""
+
+    def __init__(self, checked: Checked) -> None:
+        self.checked = checked
+
+    @cached_property
+    def programs(self) -> Programs:
+        """Training, evaluation and prediction as graphs, ready to print."""
+        from graphc.passes import lower
+
+        with deep_recursion(self.checked.spec.path):
+            return lower(self.checked.program)
+
+    @cached_property
+    def source(self) -> str:
+        return self.printed()
+
+    @cached_property
+    def module(self) -> Module:
+        return load_source(self.checked.spec.name, self.source)
+
+    def printed(self, *, steps_per_epoch: int | None = None, weights: str | None = None) -> str:
+        """Source for a file of its own; ``weights`` is the name of the npz file beside it."""
+        from graphc.backends.numpy import print_module
+
+        with deep_recursion(self.checked.spec.path):
+            return print_module(
+                self.programs,
+                classes={name: list(names) for name, names in self.checked.classes.items()},
+                version=__version__,
+                steps_per_epoch=steps_per_epoch,
+                weights=weights,
+            )
 
 
 class Model:
     """A model that has been checked. Make one with :func:`graphc.compile`."""
 
-    def __init__(self, checked: Checked, data: Table | None = None) -> None:
-        self.checked = checked
+    def __init__(self, generated: Generated, data: Table | None = None) -> None:
+        self.checked = generated.checked
+        self.generated = generated
         self._data = data
 
     # ------------------------------------------------------------------ what it is
@@ -109,40 +147,33 @@ class Model:
         """The folder that paths in the data section are relative to."""
         return self.checked.request.base
 
-    @cached_property
-    def programs(self) -> Programs:
-        """Training, evaluation and prediction as graphs, ready to print."""
-        from graphc.passes import lower
-
-        with deep_recursion(self.spec.path):
-            return lower(self.checked.program)
-
-    @cached_property
+    @property
     def source(self) -> str:
         """The generated module: plain Python that imports NumPy and nothing else."""
-        return self.printed()
+        return self.generated.source
 
-    @cached_property
+    @property
     def module(self) -> Module:
         """The generated module, loaded."""
-        return load_source(self.name, self.source)
+        return self.generated.module
 
-    def printed(self, *, steps_per_epoch: int | None = None, weights: str | None = None) -> str:
-        """Source for a file of its own; ``weights`` is the name of the npz file beside it."""
-        from graphc.backends.numpy import print_module
-
-        with deep_recursion(self.spec.path):
-            return print_module(
-                self.programs,
-                classes={name: list(names) for name, names in self.checked.classes.items()},
-                version=__version__,
-                steps_per_epoch=steps_per_epoch,
-                weights=weights,
-            )
+    def named(self, role: str) -> list[str]:
+        """Names of the losses, metrics or outputs, in the order of the file."""
+        return [name for kind, name in self.checked.roots if kind == role]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the generated module at ``path``, whole or not at all."""
+        self.expect_other_file(path)
         write_atomic(Path(path), self.source.encode())
+
+    def expect_other_file(self, path: str | os.PathLike[str]) -> None:
+        """RunError for a path at which the model text itself lies."""
+        with contextlib.suppress(OSError, ValueError):
+            if os.path.samefile(path, self.checked.request.source.name):
+                raise RunError(
+                    f"{path} is the model file; the module would overwrite it",
+                    help=f"write it elsewhere: -o {Path(path).stem}.py",
+                )
 
     def __repr__(self) -> str:
         return f"<graphc model {self.name}: {self.parameter_count:,} parameters>"
@@ -240,7 +271,7 @@ class Model:
 
     @property
     def has_objective(self) -> bool:
-        return ("objective", "") in self.checked.program.roots
+        return ("objective", "") in self.checked.roots
 
     @property
     def has_data(self) -> bool:
@@ -291,8 +322,9 @@ class Model:
         columns = table.describe()
         read = [columns.get(name) for name in self.spec.data.columns]
         if None in read or not self._differs(columns):
-            return Model(self.checked, table)
-        return Model(check(replace(self.checked.request, columns=columns)), table)
+            return Model(self.generated, table)
+        changed = replace(self.checked.request, columns=columns)
+        return Model(Generated(check(changed)), table)
 
     def with_sets(self, sets: Mapping[str, object]) -> Model:
         """This model with more settings than it was compiled with."""
@@ -302,7 +334,7 @@ class Model:
         changed = replace(
             request, sets={**request.sets, **as_texts(sets)}, columns=self.checked.columns
         )
-        return Model(check(changed), self._data)
+        return Model(Generated(check(changed)), self._data)
 
     def _differs(self, columns: Mapping[str, ColumnInfo]) -> bool:
         """Whether columns are other ones than the model was compiled for."""

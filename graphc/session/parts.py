@@ -71,9 +71,10 @@ def given_table(data: DataLike) -> Table:
 def make_parts(spec: ModelSpec, module: Module, data: Table | None, base: Path) -> Parts:
     """The parts of the given data, or of what the model itself names."""
     table, test = (data, None) if data is not None else _own_tables(spec, base)
-    check_raw(table.columns, module, part=table.path)
-    if test is not None:
-        check_raw(test.columns, module, part=test.path)
+    for given in (table, test):
+        if given is not None:
+            check_raw(given.columns, module, part=given.path)
+            _expect_labels(spec, given)
     split = _split(spec, module, table, has_test_file=test is not None)
     if split is None:
         tested = None if test is None else dict(test.columns)
@@ -117,7 +118,7 @@ def _example_table(spec: ModelSpec) -> Table:
     if missing:
         raise RunError(
             f"{spec.name} names no data",
-            help="name it in the model, data { file = \"…\" }, or give a file with --data; from "
+            help='name it in the model, data { file = "…" }, or give a file with --data; from '
             f"Python also as arrays: {', '.join(spec.inputs)}",
         )
     lead = (slice(None),) if spec.batch else (None,)
@@ -126,9 +127,33 @@ def _example_table(spec: ModelSpec) -> Table:
     return table_from_arrays(columns, origin) if columns else Table({}, 1, origin)
 
 
-def _split(
-    spec: ModelSpec, module: Module, table: Table, *, has_test_file: bool
-) -> Split | None:
+def _expect_labels(spec: ModelSpec, table: Table) -> None:
+    """Numbers that targets read as labels are labels. Asked of the whole file, as for NaN, so
+    that messages name its rows."""
+    graph = spec.prepare.graph
+    for (role, name), id in spec.prepare.roots.items():
+        classes = spec.inputs[name].type.classes if role == "batch" else None
+        read = graph[id]
+        if classes is not None and read.op.name == "column" and read.name in table.columns:
+            _expect_range(name, classes, read.name, table)
+
+
+def _expect_range(name: str, classes: int, column: str, table: Table) -> None:
+    values = table.columns[column]
+    if values.dtype.kind not in "iuf":
+        return
+    wrong = (values < 0) | (values >= classes) | (values != np.floor(values))
+    if not wrong.any():
+        return
+    where = np.unravel_index(int(np.argmax(wrong)), values.shape)
+    raise RunError(
+        f"label {values[where]} in row {where[0]} of column {column} of {table.path}, "
+        f"but {name}: label{{{classes}}} allows 0..{classes - 1}",
+        help="correct the label, or declare more classes; rows are counted from 0",
+    )
+
+
+def _split(spec: ModelSpec, module: Module, table: Table, *, has_test_file: bool) -> Split | None:
     options = spec.data.split
     if options is None:
         return None

@@ -32,7 +32,7 @@ from graphc.runtime import (
     write_atomic,
 )
 from graphc.session.checking import Request, check
-from graphc.session.model import Model, Report, as_texts, gathered
+from graphc.session.model import Generated, Model, Report, as_texts, gathered
 from graphc.session.parts import DataLike, Part
 from graphc.session.predicting import predict_arrays
 from graphc.session.texts import read_model
@@ -147,10 +147,13 @@ class Run:
         """Write the generated module at ``path`` and the best state beside it, as the npz file
         that the module loads by default. Returns the path of the weights."""
         target = Path(path)
+        self.model.expect_other_file(target)
         weights = target.with_suffix(".npz")
         if weights == target:
             raise RunError(f"{target} would be overwritten by the weights", help="name it .py")
-        source = self.model.printed(weights=weights.name, steps_per_epoch=self.steps_per_epoch)
+        source = self.model.generated.printed(
+            weights=weights.name, steps_per_epoch=self.steps_per_epoch
+        )
         save_weights(self.model.module, weights, self.state)
         write_atomic(target, source.encode())
         return weights
@@ -189,7 +192,7 @@ def load(
     table = gathered(data, {}) if data is not None else _recorded_table(origin)
     request = _request(folder, config)
     request = replace(request, examples={**request.examples, **as_texts(at or {})})
-    model = Model(check(request), table)
+    model = Model(Generated(check(request)), table)
     last, _ = load_checkpoint(folder.last, model.module.signature)
     best = load_checkpoint(folder.best, model.module.signature)[0] if folder.best.exists() else last
     return Run(

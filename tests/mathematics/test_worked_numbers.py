@@ -137,7 +137,9 @@ def test_penalty_is_scaled_by_the_rate():
 
 
 def test_log_of_one_plus_a_square():
-    value, gradients = value_and_gradients("param w: real[2] = [1, 2]\nloss f = log(1 + sum(w^2))\n")
+    value, gradients = value_and_gradients(
+        "param w: real[2] = [1, 2]\nloss f = log(1 + sum(w^2))\n"
+    )
     assert value == pytest.approx(1.791759, abs=5e-7)
     np.testing.assert_allclose(gradients["w"], [1 / 3, 2 / 3], rtol=1e-12)
 
@@ -178,9 +180,7 @@ def test_cosine_with_restarts():
         trainer.step({})
         places.append(float(trainer.state()["x"]))
     rates = -np.diff(places)
-    np.testing.assert_allclose(
-        rates, [0.2, 0.180902, 0.130902, 0.069098, 0.019098, 0.2], atol=5e-7
-    )
+    np.testing.assert_allclose(rates, [0.2, 0.180902, 0.130902, 0.069098, 0.019098, 0.2], atol=5e-7)
 
 
 def test_inverse_square_root_is_defined_at_zero():

@@ -81,9 +81,13 @@ def weighted(builder: Builder, result, seed: int = 1):
     """A scalar that depends on every element: the sum of the result times fixed numbers."""
     rng = np.random.default_rng(seed)
     weights = rng.uniform(0.5, 1.5, result.shape)
-    return (result * builder.constant(as_tuple(weights))).apply(
-        "sum", axis=tuple(range(len(result.shape)))
-    ) if result.shape else result * builder.constant(float(weights))
+    return (
+        (result * builder.constant(as_tuple(weights))).apply(
+            "sum", axis=tuple(range(len(result.shape)))
+        )
+        if result.shape
+        else result * builder.constant(float(weights))
+    )
 
 
 def as_tuple(value):

@@ -1,4 +1,4 @@
-"""Passes, three ways: a pair in the text form, equal results before and after, and firing in full."""
+"""Passes, three ways: a pair in the text form, equal results, and firing in the pipeline."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def program(text: str = MODEL) -> Program:
 
 def leaves(program: Program, seed: int = 0) -> dict:
     rng = np.random.default_rng(seed)
-    values: dict = {name: rng.normal(size=p.type.shape) for name, p in program.spec.parameters.items()}
+    values: dict = {
+        name: rng.normal(size=p.type.shape) for name, p in program.spec.parameters.items()
+    }
     values["x"] = rng.normal(size=(6, 3))
     values["y"] = rng.integers(0, 4, 6)
     return values

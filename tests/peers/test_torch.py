@@ -42,7 +42,9 @@ def compare(text: str, batch, objective, *, penalty=lambda p: 0.0):
     value, gradients = module.loss_and_gradients(state, batch)
     p = tensors(state, module)
     inputs = {
-        name: torch.tensor(array) if np.asarray(array).dtype.kind == "i" else torch.tensor(np.asarray(array), dtype=torch.float64)
+        name: torch.tensor(array)
+        if np.asarray(array).dtype.kind == "i"
+        else torch.tensor(np.asarray(array), dtype=torch.float64)
         for name, array in batch.items()
     }
     expected = objective(p, inputs) + penalty(p)
@@ -146,9 +148,7 @@ loss f = squared_error(concat(h, a[:, 1:3]), concat(y, y[:, :2]))
         for k in (1, 2, 3):
             name = f"block[{k}].h.dense1"
             h = h + torch.tanh(h @ p[f"{name}.W"] + p[f"{name}.b"])
-        return F.mse_loss(
-            torch.cat([h, a[:, 1:3]], 1), torch.cat([i["y"], i["y"][:, :2]], 1)
-        )
+        return F.mse_loss(torch.cat([h, a[:, 1:3]], 1), torch.cat([i["y"], i["y"][:, :2]], 1))
 
     compare(text, {"x": rows(5, 4), "y": rows(5, 4, seed=3)}, objective)
 

@@ -83,13 +83,16 @@ def test_the_recursion_limit_is_given_back():
     assert sys.getrecursionlimit() == before
 
 
-@pytest.mark.parametrize("depth", [50, 3_000, 200_000])
-def test_deep_texts_compile_or_are_refused(depth):
+def test_deep_texts_compile():
+    text = f"model m\nparam w: real = 1\nloss f = {'(' * 150}w{')' * 150}\n"
+    assert graphc.compile(text).loss_and_gradients()[0] == 1
+
+
+@pytest.mark.parametrize("depth", [3_000, 200_000])
+def test_deeper_texts_are_refused(depth):
     text = f"model m\nparam w: real = 1\nloss f = {'(' * depth}w{')' * depth}\n"
-    try:
-        assert graphc.compile(text).loss_and_gradients()[0] == 1
-    except graphc.CompileError as problem:
-        assert "E106" in str(problem)
+    with pytest.raises(graphc.CompileError, match="E106"):
+        graphc.compile(text)
 
 
 def test_long_sums_and_long_files_compile():
@@ -106,18 +109,27 @@ def test_used_files_are_read_beside_the_model(here):
     assert graphc.compile("m.gc").loss_and_gradients()[0] == 6
 
 
-def test_hostile_names_and_strings_stay_text():
+def test_hostile_names_stay_names():
     text = (
         "model class\n"
-        'hyper quote = "\'\'\'\\"\\"\\" \\n import os"\n'
         "param lambda: real = 1\nparam μ: real = 2\nparam __import__: real = 3\n"
-        "loss def = lambda * μ * __import__\n"
+        "param import: real = 4\nparam np: real = 5\nparam state: real = 6\n"
+        "loss def = lambda * μ * __import__ * import * np * state\n"
     )
-    try:
-        model = graphc.compile(text)
-    except graphc.CompileError as problem:
-        assert "error[" in str(problem)
-        return
-    objective, gradients = model.loss_and_gradients()
-    assert objective == 6
-    assert set(gradients) == {"lambda", "μ", "__import__"}
+    objective, gradients = graphc.compile(text).loss_and_gradients()
+    assert objective == 720
+    assert set(gradients) == {"lambda", "μ", "__import__", "import", "np", "state"}
+
+
+QUOTES = r"""model m
+hyper quote = "\"\"\"''' \\ \n import os #"
+input  x: real[n]
+param  w: real = 1
+loss f = sum(w * x) if quote == "a" else 2 * w
+data { file = "\"\"\"''' \n.npz" }
+"""
+
+
+def test_quotes_and_line_breaks_in_strings_stay_text(here):
+    model = graphc.compile(QUOTES)
+    assert model.loss_and_gradients(batch={"x": [0.0]})[0] == 2

@@ -165,7 +165,9 @@ def test_a_model_of_parameters_alone_trains(models, here):
 
 def test_test_files_are_the_test_part(kinds):
     shutil.copy(kinds.data, "other.csv")
-    text = kinds.path.read_text().replace('file  = "points.csv"', 'train = "points.csv"\n  test = "other.csv"')
+    text = kinds.path.read_text().replace(
+        'file  = "points.csv"', 'train = "points.csv"\n  test = "other.csv"'
+    )
     kinds.path.write_text(text.replace("test = 0.2, ", ""))
     run = graphc.compile(kinds.path).train(epochs=2)
     _, parts = run.model.parts()

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +67,10 @@ def processes(repeat: int) -> list[str]:
         ("`python -c 'import numpy'`", [python, "-c", "import numpy"]),
         ("`graphc --help`", [python, "-m", "graphc", "--help"]),
         ("`graphc check models/digits.gc`", [python, "-m", "graphc", "check", "models/digits.gc"]),
-        ("`graphc compile models/digits.gc`", [python, "-m", "graphc", "compile", "models/digits.gc"]),
+        (
+            "`graphc compile models/digits.gc`",
+            [python, "-m", "graphc", "compile", "models/digits.gc"],
+        ),
     ]
     lines = ["| process | ms, median (range) |", "|---|---|"]
     for name, command in rows:
@@ -121,7 +125,7 @@ def torch_step(sizes: tuple[int, ...], batch: int) -> Step | None:
         return None
     torch.manual_seed(0)
     layers: list[torch.nn.Module] = []
-    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+    for fan_in, fan_out in pairwise(sizes):
         layers += [torch.nn.Linear(fan_in, fan_out), torch.nn.ReLU()]
     network = torch.nn.Sequential(*layers[:-1])
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
@@ -148,7 +152,7 @@ def rate(step: Step, count: int) -> float:
 def step_times(repeat: int, count: int) -> list[str]:
     """Training steps, graphc and PyTorch in turn."""
     lines = [
-        "| network, batch | graphc, µs | PyTorch eager, fused Adam, µs | PyTorch ÷ graphc (range) |",
+        "| network, batch | graphc, µs | PyTorch eager, fused Adam, µs | PyTorch ÷ graphc |",
         "|---|---|---|---|",
     ]
     for sizes, batch in NETWORKS:
