@@ -52,3 +52,8 @@ def graphc_process(here: Path) -> Graphc:
         )
 
     return call
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """One flag for every golden file; read the diff before you commit it."""
+    parser.addoption("--update-goldens", action="store_true", help="rewrite expected outputs")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["number", "show_gradients", "show_scores", "show_warnings", "summary_line"]
 
-_SMALL = 16
+_SMALL = 6
 """Gradients with no more elements than this are shown in full."""
 
 

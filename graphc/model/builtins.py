@@ -71,7 +71,7 @@ class _Use:
 
     def error(self, code: str, title: str, help: str = "") -> Meaning:
         labels = tuple(
-            Label(span, f"{value.any_type}{provenance(value)}")
+            Label(span, f"{value.any_type}{provenance(value, span)}")
             for value, span in zip(self.values, self.spans, strict=True)
             if code.startswith("E20")
         )
@@ -311,10 +311,10 @@ def _broadcast(use: _Use) -> Meaning:
 def _transpose(use: _Use) -> Meaning:
     rank = len(use.values[0].shape)
     value = use.constant("axes")
-    if value is POISON:
+    if isinstance(value, Poison):
         return POISON
     if value is ALL:
-        return use.emit("transpose", axes=tuple(reversed(range(rank))))
+        value = tuple(reversed(range(rank)))
     listed = value if isinstance(value, tuple) else (value,)
     whole = all(isinstance(a, int) and -rank <= a < rank for a in listed)
     if not whole or sorted(a % rank for a in listed) != list(range(rank)):

@@ -120,6 +120,16 @@ def _in_order(
     return [*arguments, *(named[name] for name in names if name in named)]
 
 
+def advice_on_place(frame: Frame, name: str) -> str:
+    """What to do about a name that is bound, but not where it is read."""
+    if frame.kind != "model":
+        if name in frame.context.below and frame.kind in ("def", "layer", "optimizer"):
+            return f"`{name}` belongs to the model: hand it to the {frame.kind} as an argument"
+        return ""
+    span = frame.context.below.get(name)
+    return f"`{name}` is bound below, at line {span.line}: use it after that" if span else ""
+
+
 def _unknown(frame: Frame, scope: Scope, expr: tree.Apply) -> None:
     binding = scope.find(expr.name) or frame.home.scope.find(expr.name)
     if binding is not None:
@@ -133,7 +143,7 @@ def _unknown(frame: Frame, scope: Scope, expr: tree.Apply) -> None:
         return
     if expr.name in frame.context.broken:
         return
-    help_text = nearest(expr.name, known_definitions(frame))
+    help_text = advice_on_place(frame, expr.name) or nearest(expr.name, known_definitions(frame))
     frame.error("E302", f"unknown definition `{expr.name}`", expr.callee, help=help_text)
 
 
@@ -258,12 +268,15 @@ def _emit_call(
         result = frame.builder.place(Call(body, place), inputs, body.type)
         items = frame.builder.items(result)
     for name, value in zip(expansion.updates, items[expansion.returns :], strict=True):
-        set_update(frame, f"{owner}.{name}", value, span)
+        set_update(frame, f"{owner}.{name}", value, span, ONE_UPDATE)
     returned = tuple(Tensor(value) for value in items[: expansion.returns])
     return returned[0] if len(returned) == 1 else Several(returned)
 
 
-def set_update(frame: Frame, name: str, value: Value, span: Span) -> None:
+ONE_UPDATE = "call a layer with state once a step, or give each call a layer of its own"
+
+
+def set_update(frame: Frame, name: str, value: Value, span: Span, help: str = "") -> None:
     """Record the next value of a state: it has one a step, and none outside training."""
     if frame.training is False:
         return
@@ -273,7 +286,7 @@ def set_update(frame: Frame, name: str, value: Value, span: Span) -> None:
             f"state `{name}` would be updated twice in a step",
             span,
             labels=(Label(frame.updates[name][1], "first updated here"),),
-            help="call a layer with state once a step, or give each call a layer of its own",
+            help=help,
         )
         return
     frame.updates[name] = (value, span)
@@ -366,10 +379,9 @@ def match_attributes(
     frame: Frame, use: DefinitionUse, names: list[str], span: Span
 ) -> dict[str, Meaning] | None:
     if len(use.positional) > len(names):
-        takes = f"{len(names)} ({', '.join(names)})" if names else "none"
-        frame.error(
-            "E326", f"`{use.name}` has attributes: {takes}; {len(use.positional)} given", span
-        )
+        count = f"{len(names)} attribute{'s' * (len(names) != 1)}"
+        takes = f"{count} ({', '.join(names)})" if names else "no attributes"
+        frame.error("E326", f"`{use.name}` has {takes}, but {len(use.positional)} are given", span)
         return None
     given = dict(zip(names, use.positional, strict=False))
     for name, meaning in use.attributes:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from graphc.diagnostics import CompileError, Diagnostics, Label, Source, Span
+from graphc.diagnostics import CompileError, Diagnostic, Diagnostics, Label, Source, Span
 from graphc.ir import Builder, Dim, Graph, Type, Value, placed, symbol
 from graphc.language import parse, tree
 from graphc.model import builtins, expressions, names, sections, statements
@@ -92,9 +92,10 @@ class _Model:
         self.settings = settings
         self.home = Home(outer=load_prelude())
         context = Context(diagnostics, _words_of_errors(diagnostics))
+        context.below = names.bound_names(file.statements)
         self.frame = Frame(context, self.home, Builder(Graph()), "model")
         self.frame.make_leaf = self._leaf
-        self.scope = Scope()
+        self.scope = context.model
         self.name = PurePosixPath(source.name.replace("\\", "/")).stem
         self.named = False
         self.inputs: dict[str, DataInfo] = {}
@@ -111,6 +112,8 @@ class _Model:
         """The model's file and the used files inside each other that are being read."""
         self.overrides = sections.read_settings(settings.sets, self.frame)
         self.examples = sections.read_settings(settings.examples, self.frame)
+        self.lengths: dict[str, int] = {}
+        """What the examples say of symbolic dimensions."""
 
     def run(self) -> Program:
         self._collect_definitions(self.file, self.home, used=False)
@@ -122,9 +125,22 @@ class _Model:
             self._objective()
         spec = self._spec()
         self._unused()
+        self._in_order_of_text()
         self.diagnostics.raise_errors()
         assert spec is not None
         return Program(spec, self.frame.builder.graph, self.roots)
+
+    def _in_order_of_text(self) -> None:
+        """Sort what was found while names, statements and sections were walked one by one."""
+        files = [self.source, *self.opened.values()]
+
+        def place(item: Diagnostic) -> tuple[int, int]:
+            known = item.span is not None and item.span.source in files
+            if item.span is None or not known:
+                return len(files), 0
+            return files.index(item.span.source), item.span.start
+
+        self.diagnostics.items.sort(key=place)
 
     # -- definitions and files
 
@@ -199,7 +215,9 @@ class _Model:
         self.files[key] = source.text
         self.opened[key] = source
         self.opening.append(key)
-        self._collect_definitions(parse(source, self.diagnostics), home, used=True)
+        file = parse(source, self.diagnostics)
+        self.frame.context.broken = _words_of_errors(self.diagnostics)
+        self._collect_definitions(file, home, used=True)
         self.opening.pop()
 
     def _read(self, statement: tree.Use, key: str) -> Source | None:
@@ -328,7 +346,24 @@ class _Model:
         value = expressions.constant(self.frame, self.scope, expr, "an example value")
         if value is POISON:
             return None
-        return sections.checked_example(self.frame, value, type, expr.span)
+        example = sections.checked_example(self.frame, value, type, expr.span)
+        return self._of_one_size(example, type, expr.span)
+
+    def _of_one_size(self, example: Any, type: Type, span: Span) -> Any:
+        """The example, if its symbolic dimensions are as long as in the examples before it."""
+        inner = example
+        for want in type.shape if example is not None else ():
+            length = len(inner)
+            inner = inner[0]
+            if not isinstance(want, Dim):
+                continue
+            before = self.lengths.setdefault(str(want), length)
+            if before != length:
+                self.frame.error(
+                    "E221", f"{want} is {length} in this example, but {before} in one above", span
+                )
+                return None
+        return example
 
     def _report(self, scope: Scope, statement: tree.Report) -> None:
         name, role = statement.name.name, statement.role
@@ -384,6 +419,10 @@ class _Model:
             return value.apply("cast", kind="real")
 
     def _minimize(self, scope: Scope, statement: tree.Minimize) -> None:
+        self.frame.clocks = True
+        value = expressions.tensor(self.frame, scope, statement.value)
+        self.frame.clocks = False
+        value = self._scalar(value, statement.value.span, "the objective")
         if self.minimize is not None:
             self.frame.error(
                 "E402",
@@ -393,10 +432,6 @@ class _Model:
             )
             return
         self.minimize = statement.span
-        self.frame.clocks = True
-        value = expressions.tensor(self.frame, scope, statement.value)
-        self.frame.clocks = False
-        value = self._scalar(value, statement.value.span, "the objective")
         if value is not None:
             self.roots["objective", ""] = value.id
 
@@ -502,12 +537,15 @@ class _Model:
         if not symbols:
             return None
         if len(symbols) > 1 or len(leading) < len(self.inputs):
-            odd = next((n for n in self.inputs if n not in leading), list(leading)[-1])
+            lead = next(iter(leading))
+            batch = leading[lead]
+            odd = next(name for name in self.inputs if leading.get(name) != batch)
             self.frame.error(
                 "E405",
                 f"`{odd}` does not share the batch dimension of the other inputs and targets",
                 self.inputs[odd].span,
-                help=f"give all of them the same leading dimension {sorted(symbols)[0]}, or none",
+                labels=(Label(self.inputs[lead].span, f"its leading dimension is {batch}"),),
+                help=f"give all of them the leading dimension {batch}, or none",
             )
             return None
         return symbols.pop()

@@ -131,8 +131,13 @@ def _name(frame: Frame, scope: Scope, expr: tree.Name) -> Meaning:
 def _suggest(frame: Frame, scope: Scope, name: str) -> str:
     if name in ("fan_in", "fan_out"):
         return "fan_in and fan_out are known to initialisers only"
-    known = [*scope.known(), *frame.home.scope.known(), *calls.known_definitions(frame), *CLOCKS]
-    return nearest(name, known)
+    elsewhere = calls.advice_on_place(frame, name)
+    values = [*scope.known(), *frame.home.scope.known(), *CLOCKS, *_below(frame)]
+    return elsewhere or nearest(name, values) or nearest(name, calls.known_definitions(frame))
+
+
+def _below(frame: Frame) -> list[str]:
+    return list(frame.context.below) if frame.kind == "model" else []
 
 
 def _bound(frame: Frame, name: str, binding: Binding, span: Span) -> Meaning:
@@ -193,8 +198,9 @@ def _binary(frame: Frame, scope: Scope, expr: tree.Binary) -> Meaning:
 def _combine(frame: Frame, expr: tree.Binary, left: Meaning, right: Meaning) -> Meaning:
     if isinstance(left, Poison) or isinstance(right, Poison):
         return POISON
-    if isinstance(left, ProjectionConst) or isinstance(right, ProjectionConst):
-        if isinstance(left, Const | ProjectionConst) and isinstance(right, Const | ProjectionConst):
+    if isinstance(left, Const | ProjectionConst) and isinstance(right, Const | ProjectionConst):
+        projected = isinstance(left, ProjectionConst) or isinstance(right, ProjectionConst)
+        if projected:
             return _both(lambda a, b: _combine(frame, expr, a, b), left, right)
     if isinstance(left, Const) and isinstance(right, Const) and not _is_list(left, right):
         result = _fold(frame, expr, left.value, right.value)
@@ -331,6 +337,10 @@ def kind_of(meaning: Meaning) -> str:
         return _kind_of(meaning.value)
     if isinstance(meaning, DefinitionUse):
         return f"the definition `{meaning.name}`"
+    if isinstance(meaning, RunTime):
+        return "a run-time scalar"
+    if isinstance(meaning, ProjectionConst):
+        return "one thing in training and another in evaluation"
     return "a tensor" if isinstance(meaning, Tensor) else "something else"
 
 
@@ -387,6 +397,8 @@ def emit(
     with frame.at(at or span):
         try:
             converted = unify(name, operands)
+            if [value for value, _ in spans] == operands:
+                spans = [(v, at) for v, (_, at) in zip(converted, spans, strict=True)]
             return Tensor(frame.builder.op(name, *converted, **attributes))
         except TypeRuleError as error:
             frame.type_error(error, span, spans or [(v, None) for v in operands], advice)
@@ -441,7 +453,8 @@ def _apply_unary(frame: Frame, expr: tree.Unary, operand: Meaning) -> Meaning:
     if value is None:
         return POISON
     name = "not" if expr.op == "not" else "negative"
-    return emit(frame, name, [value], expr.span, [(value, expr.operand.span)])
+    sign = Span(expr.span.source, expr.span.start, expr.span.start + len(expr.op))
+    return emit(frame, name, [value], sign, [(value, expr.operand.span)], at=expr.span)
 
 
 def _unary_constant(frame: Frame, expr: tree.Unary, value: Any) -> Meaning:
@@ -604,7 +617,9 @@ def _index(frame: Frame, scope: Scope, expr: tree.Index) -> Meaning:
     if isinstance(base, RepeatRounds):
         return _round(frame, scope, expr, base)
     if isinstance(base, Const) and isinstance(base.value, tuple):
-        return _list_item(frame, scope, expr, base.value)
+        item = _list_item(frame, scope, expr, base.value)
+        if item is not None:
+            return item
     value = as_tensor(frame, base, expr.base.span)
     if value is None:
         return POISON
@@ -632,16 +647,27 @@ def _round(frame: Frame, scope: Scope, expr: tree.Index, rounds: RepeatRounds) -
     return _Round(rounds.rounds[index])
 
 
-def _list_item(frame: Frame, scope: Scope, expr: tree.Index, items: tuple[Any, ...]) -> Meaning:
-    position = None
-    if len(expr.items) == 1 and isinstance(expr.items[0], tree.Expr):
-        position = integer(frame, scope, expr.items[0], "the index of a list")
+def _list_item(
+    frame: Frame, scope: Scope, expr: tree.Index, items: tuple[Any, ...]
+) -> Meaning | None:
+    """An item of a list at a known position; None where the list is indexed as a tensor."""
+    if len(expr.items) != 1 or not isinstance(expr.items[0], tree.Expr):
+        return None
+    meaning = evaluate(frame, scope, expr.items[0])
+    if isinstance(meaning, Tensor):
+        return None
+    position = integer(frame, scope, expr.items[0], "the index of a list")
     if position is None:
         return POISON
     if not -len(items) <= position < len(items):
-        frame.error("E209", f"index {position} is out of range for {len(items)} items", expr.span)
+        title = f"index {position} is out of range for {len(items)} items"
+        frame.error("E209", title, _brackets(expr))
         return POISON
     return Const(items[position])
+
+
+def _brackets(expr: tree.Index) -> Span:
+    return Span(expr.span.source, expr.base.span.end, expr.span.end)
 
 
 def _tensor_index(frame: Frame, scope: Scope, expr: tree.Index, value: Value) -> Meaning:
@@ -651,11 +677,12 @@ def _tensor_index(frame: Frame, scope: Scope, expr: tree.Index, value: Value) ->
             return POISON
         if isinstance(only, Tensor):
             spans = [(value, expr.base.span), (only.value, expr.items[0].span)]
-            return emit(frame, "take", [value, only.value], expr.span, spans)
+            return emit(frame, "take", [value, only.value], _brackets(expr), spans, at=expr.span)
     items = _index_items(frame, scope, expr, value)
     if items is None:
         return POISON
-    return emit(frame, "index", [value], expr.span, [(value, expr.base.span)], items=items)
+    base = [(value, expr.base.span)]
+    return emit(frame, "index", [value], _brackets(expr), base, at=expr.span, items=items)
 
 
 def _index_items(
@@ -679,7 +706,7 @@ def _index_items(
                 return None
             items.append(position)
     if len(items) > rank:
-        frame.error("E203", f"{len(items)} indices for {value.type}", expr.span)
+        frame.error("E203", f"{len(items)} indices for {value.type}", _brackets(expr))
         return None
     return (*items, *[full] * (rank - len(items)))
 
@@ -875,7 +902,12 @@ def attribute(frame: Frame, scope: Scope, expr: tree.Expr) -> Meaning:
         )
         return POISON
     if isinstance(meaning, BoundLayer):
-        frame.error("E315", "a bound layer cannot be an attribute", expr.span)
+        frame.error(
+            "E315",
+            "a bound layer cannot be an attribute",
+            expr.span,
+            help=f"give the definition itself: {calls.title_of(meaning.use)}",
+        )
         return POISON
     return meaning
 

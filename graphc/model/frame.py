@@ -87,6 +87,10 @@ class Context:
     expansions: dict[Any, Expansion] = field(default_factory=dict)
     symbols: set[str] = field(default_factory=set)
     rounds: int = 0
+    model: Scope = field(default_factory=Scope)
+    """Names of the model itself; its definitions do not see them."""
+    below: dict[str, Span | None] = field(default_factory=dict)
+    """All names that the model binds, for the advice that one is bound further below."""
     told: set[tuple[str, str, Span]] = field(default_factory=set)
     """Errors inside the prelude, by what they say at the user's own line: each is told once."""
 
@@ -268,15 +272,16 @@ class Frame:
         """Report a type rule's failure, with a label at each operand that is to blame."""
         blame = error.blame or range(len(operands))
         labels = tuple(
-            Label(at, f"{value.any_type}{provenance(value)}")
+            Label(at, f"{value.any_type}{provenance(value, at)}")
             for value, at in (operands[i] for i in blame if i < len(operands))
             if at is not None
         )
         self.error(error.code, error.message, span, labels=labels, help=error.help or advice)
 
 
-def provenance(value: Value) -> str:
-    """``, declared at line 7`` or ``, from dense{128} at line 8``: where the shape was decided."""
+def provenance(value: Value, seen: Span) -> str:
+    """``, declared at line 7`` or ``, from dense{128} at line 8``: where the shape was decided;
+    nothing where that is the line of ``seen``, which is shown anyway."""
     graph = value.builder.graph
     node = graph[value.id]
     while node.inputs and node.op.name in ("call", "item", "add", "multiply", "cast"):
@@ -291,7 +296,10 @@ def provenance(value: Value) -> str:
         return f", declared at line {span.line}"
     if isinstance(node.op, Call):
         return f", from {node.op.body.title} at line {span.line}"
-    return f", from line {span.line}" if node.op.name != "operand" else f", the operand {node.name}"
+    if node.op.name == "operand":
+        return f", the operand {node.name}"
+    here = span.source is seen.source and span.line == seen.line
+    return "" if here else f", from line {span.line}"
 
 
 def _one_line(text: str) -> str:

@@ -16,7 +16,7 @@ from graphc.model.expressions import CLOCKS, NAMED_CONSTANTS
 from graphc.model.frame import Home, nearest
 from graphc.model.meanings import Definition
 
-__all__ = ["check_definition", "check_statements", "unused_in_definition"]
+__all__ = ["bound_names", "check_definition", "check_statements", "unused_in_definition"]
 
 NODES = (
     tree.Expr, tree.Argument, tree.Slice, tree.TypeExpr, tree.Statement, tree.AttributeDecl
@@ -79,6 +79,13 @@ def _check(diagnostics: Diagnostics, home: Home, known: set[str], parts: Any) ->
         if span not in told:
             name = part.name
             diagnostics.error(code, f"unknown {what} `{name}`", span, help=nearest(name, near))
+
+
+def bound_names(body: Sequence[tree.Statement]) -> dict[str, Span | None]:
+    """Names that the model's own statements bind, with the place."""
+    own = [s for s in body if not isinstance(s, tree.Definition | tree.Section)]
+    data = {s.name.name: s.name.span for s in own if isinstance(s, tree.Data)}
+    return {**_bound(own), **data}
 
 
 def _bound(body: Any) -> dict[str, Span | None]:

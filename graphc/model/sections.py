@@ -132,6 +132,7 @@ def checked_example(frame: Frame, value: Any, type: Type, span: Span) -> Any:
     )
     if not fits:
         have_text = f"[{', '.join(map(str, shape))}]" if shape else "a single number"
+        have_text = have_text if array is not None else "no array of numbers"
         frame.error("E221", f"the example value is {have_text}, but {type} is declared", span)
         return None
     if type.kind in ("int", "label") and not all(_is_whole(v) for v in _flat(array)):
@@ -365,16 +366,7 @@ class Sections:
             return self.settings.precision
         if "precision" not in entries:
             return ...
-        value = self._constant("precision", entries["precision"])
-        if value not in ("f32", "f64"):
-            if value is not POISON:
-                self.frame.error(
-                    "E503",
-                    f"`precision` is f32 or f64, not {_shown(value)}",
-                    entries["precision"].span,
-                )
-            return ...
-        return value
+        return self._word("precision", entries["precision"], ("f32", "f64")) or ...
 
     def _stopping(self, entries: Mapping[str, tree.Expr]) -> dict[str, Any]:
         plan: dict[str, Any] = {}
@@ -419,7 +411,10 @@ class Sections:
         if name not in kinds or (isinstance(expr, tree.Apply) and expr.arguments is not None):
             shown = " or ".join(f"{kind}{{…}}" for kind in kinds)
             self.frame.error(
-                "E505", f"`{key}` is {shown}", expr.span, help=nearest(name, kinds) if name else ""
+                "E505",
+                f"`{key}` is {shown}, not {format_expr(expr)}",
+                expr.span,
+                help=nearest(name, kinds) if name else "",
             )
             return None
         given: dict[str, tree.Expr] = {}

@@ -7,7 +7,7 @@ model's own statements (inputs, losses, …) handled by the ``top`` that the mod
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from graphc.diagnostics import Label, Span
 from graphc.ir import Body, Builder, Dim, Graph, Origin, Size, Type, Value, broadcast_shapes
@@ -95,7 +95,9 @@ def _misplaced(frame: Frame, statement: tree.Statement) -> None:
         )
 
 
-def _return(frame: Frame, scope: Scope, statement: tree.Return) -> Returned:
+def _return(frame: Frame, scope: Scope, statement: tree.Return) -> Returned | None:
+    if frame.kind == "model":
+        return None  # The parser has said that a model returns nothing.
     if frame.kind == "optimizer":
         frame.error(
             "E334",
@@ -426,6 +428,11 @@ def read_type(
     return Type(expr.kind, tuple(shape), classes)
 
 
+def _whole(value: Any) -> Any:
+    """A number without fraction as an integer; anything else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _dimension(
     frame: Frame, scope: Scope, expr: tree.Expr, introduce: Callable[[str], Dim] | None
 ) -> Size | None:
@@ -443,9 +450,8 @@ def _dimension(
             )
             return None
     meaning = expressions.evaluate(frame, scope, expr)
-    whole = isinstance(meaning, Const) and isinstance(meaning.value, float)
-    if whole and meaning.value.is_integer():
-        meaning = Const(int(meaning.value))
+    if isinstance(meaning, Const):
+        meaning = Const(_whole(meaning.value))
     if isinstance(meaning, Const) and isinstance(meaning.value, Dim):
         return meaning.value
     if not isinstance(meaning, Const) or not isinstance(meaning.value, int):
@@ -503,8 +509,8 @@ RETURN_HELP = "bind a name from outside anew in each round, and return it after 
 
 
 def _may_repeat(frame: Frame, statement: tree.Repeat, rounds: int) -> bool:
-    frame.context.rounds += max(0, rounds)
-    if frame.context.rounds <= MAX_ROUNDS:
+    if frame.context.rounds + rounds <= MAX_ROUNDS:
+        frame.context.rounds += max(0, rounds)
         return True
     frame.error(
         "E345",

@@ -231,6 +231,10 @@ class Power(Elementwise):
             return d * (2.0 * xs[0])
         return super().vjp(i, xs, y, d)
 
+    def numpy(self, w: WriteContext, *args: str) -> str:
+        tight = all(arg.replace(".", "", 1).replace("_", "a").isalnum() for arg in args)
+        return f"{args[0]}**{args[1]}" if tight else f"{args[0]} ** {args[1]}"
+
     def formula(self, *args: str) -> str:
         return f"{args[0]}^{args[1]}"
 
@@ -612,7 +616,7 @@ class Cast(Elementwise):
         return f"np.asarray({args[0]}, dtype={target})"
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
-        return f"np.copyto({out}, {args[0]}, casting='unsafe')"
+        return f'np.copyto({out}, {args[0]}, casting="unsafe")'
 
     def may_overwrite(self, i: int) -> bool:
         return False

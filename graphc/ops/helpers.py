@@ -112,6 +112,7 @@ def plain_source(function: Any) -> str:
     """Source without annotations: the printed module is plain Python."""
     source = re.sub(r"  # (type: ignore|noqa).*", "", inspect.getsource(function))
     head, body = source.split(":\n", 1)
+    body = re.sub(r"(?m)^(\s+\w+): [^=\n]+ = ", r"\1 = ", body)
     names = ", ".join(inspect.signature(function).parameters)
     assert head.startswith("def ")
     return f"def {function.__name__}({names}):\n{body.rstrip()}\n"

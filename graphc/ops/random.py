@@ -26,11 +26,11 @@ class Draw(Operator):
     place: str
 
     def where(self, w: WriteContext) -> str:
-        return f"{w.shape(self.shape)}, {w.seed}, {place_key(self.place):#018x}, {w.step}"
+        return f"{w.shape(self.shape)}, {w.seed}, 0x{place_key(self.place):016X}, {w.step}"
 
     def words(self, w: WriteContext, count: str) -> str:
         """The same words from a generator that is kept from step to step."""
-        source = w.once(f"_word_source({w.seed}, {place_key(self.place):#018x})")
+        source = w.once(f"_word_source({w.seed}, 0x{place_key(self.place):016X})")
         return f"{source}({count}, {w.step})"
 
     def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> None:

@@ -217,7 +217,8 @@ class IndexAdjoint(Operator):
 
     def numpy(self, w: WriteContext, *args: str) -> str:
         index = ", ".join(_item_object(w, item) for item in self.items)
-        return f"_placed({args[0]}, {w.shape(self.shape)}, ({index},))"
+        comma = "," if len(self.items) == 1 else ""
+        return f"_placed({args[0]}, {w.shape(self.shape)}, ({index}{comma}))"
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
         return f"{out}.fill(0); {out}[{_items_text(w, self.items)}] = {args[0]}"

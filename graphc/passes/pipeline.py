@@ -7,9 +7,10 @@ after every pass, for ``--dump-passes``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from graphc.ir import Graph, verify
-from graphc.model.program import ModelSpec, Program, Programs
+from graphc.ir import Body, Graph, Origin, verify
+from graphc.model.program import ModelSpec, ParameterInfo, Program, Programs
 from graphc.ops.leaves import Fitted, StateRead
 from graphc.passes.base import Pass
 from graphc.passes.cleanup import CommonSubexpressions, DeadCode, FoldConstants
@@ -75,7 +76,7 @@ def run_passes(
 
 def lower(program: Program, observe: Observer | None = None) -> Programs:
     """Everything that a module is printed from. Takes the program over."""
-    spec = program.spec
+    spec = program.spec = _with_simple_inits(program.spec)
     forward = run_passes(
         _with_roots(program.copy(), ("loss", "metric", "output", "objective")),
         FORWARD,
@@ -105,6 +106,22 @@ def lower(program: Program, observe: Observer | None = None) -> Programs:
         fit=_prepare(spec, fitted=True, observe=observe),
         restore=run_passes(restore_program(spec), (DeadCode(), *CLEAN), "restore", observe),
     )
+
+
+def _with_simple_inits(spec: ModelSpec) -> ModelSpec:
+    """Initial values simplified, and told to come from the model's line, not the prelude's."""
+    parameters = {name: _with_simple_init(spec, info) for name, info in spec.parameters.items()}
+    return replace(spec, parameters=parameters)
+
+
+def _with_simple_init(spec: ModelSpec, info: ParameterInfo) -> ParameterInfo:
+    graph, origin = info.init.graph.copy(), Origin(info.span)
+    program = Program(spec, graph, {("init", info.name): info.init.results[0]})
+    program = Simplify().apply(FoldConstants().apply(program))
+    for node in graph:
+        node.origin = origin
+    init = Body("initial value", "init", graph, (), tuple(program.roots.values()))
+    return replace(info, init=init)
 
 
 def _depends_on_projection(program: Program) -> bool:

@@ -22,10 +22,8 @@ def print_prepare(w: Writer, programs: Programs) -> None:
     blocks = []
     for name, id in program.named("batch").items():
         body, lines = _column_block(program, [id], {id: name}, name, 2)
-        columns = [leaf_label(n) for _, n in body.leaves.values() if isinstance(n.op, Column)]
         lines.line(f"batch[{quoted(name)}] = {body.as_array(id)}")
-        test = f"if _present(raw, {quoted(name)}, ["
-        blocks.append(((test, [quoted(column) for column in columns], "]):"), lines))
+        blocks.append((f"if _present(raw, {quoted(name)}):", lines))
     doc = "Inputs and targets from raw columns; targets whose columns are missing are left out."
     _print_blocks(w, program, "prepare(raw, state)", doc, "batch = {}", blocks, "return batch")
 
@@ -39,7 +37,7 @@ def print_restore(w: Writer, programs: Programs) -> None:
         read = [leaf_label(n) for _, n in body.leaves.values() if isinstance(n.op, Input)]
         lines.line(f"restored[{quoted(name)}] = {body.as_array(id)}")
         test = " and ".join(f"{quoted(label)} in outputs" for label in read or [name])
-        blocks.append((("if ", [test], ":"), lines))
+        blocks.append((f"if {test}:", lines))
     doc = "Outputs in the units of the data, those that are given and have any."
     head, start = "restore(outputs, state)", "restored = {}"
     _print_blocks(w, program, head, doc, start, blocks, "return restored")
@@ -101,7 +99,7 @@ def _print_blocks(
     head: str,
     doc: str,
     start: str,
-    blocks: Sequence[tuple[tuple[str, list[str], str], Writer]],
+    blocks: Sequence[tuple[str, Writer]],
     end: str,
 ) -> None:
     w.line(QUIET)
@@ -111,7 +109,7 @@ def _print_blocks(
             w.line(real_line(program.spec))
         w.line(start)
         for test, lines in blocks:
-            w.items(*test)
+            w.line(test)
             w.append(lines)
         w.line(end)
     gap(w)

@@ -120,8 +120,9 @@ def _check_state(state: Arrays) -> None:
 # -------------------------------------------------------------------------------- data
 
 
-def _present(raw: Any, name: str, columns: list[str]) -> bool:
+def _present(raw: Any, name: str) -> bool:
     """Whether an input or target can be made; an input must, a target is left out."""
+    columns = [column for column, users in signature["columns"].items() if name in users]
     missing = [column for column in columns if column not in raw]
     if missing and name in signature["inputs"]:
         raise ValueError(f"input {name} needs {', '.join(missing)}, which the data has not")

@@ -34,9 +34,13 @@ from graphc.ops.elementwise import Power
 from graphc.ops.leaves import Clock, Constant, Input, Parameter, StateRead
 from graphc.ops.random import Draw
 from graphc.ops.reductions import Sum
+from graphc.ops.shapes import Transpose
 from graphc.schedule import Plan, Step, backward_part, plan, plan_update
 
 __all__ = ["print_trainer"]
+
+STEP_INDENT = 16
+"""Columns that the indentation of a step and the sign of a comment take."""
 
 _STEMS = {"ones": "ones_of", "arange": "places", "word_source": "words"}
 """What is kept is named after what it is for, since functions keep their own names."""
@@ -254,7 +258,20 @@ class InPlace:
     def run(self, text: str, node: Node | None) -> None:
         """A statement of the step, NumPy's functions by their local names."""
         for part in _CALL.sub(self._function, text).split("; "):
-            self.lines.append((part, remark(node) if node else "", node))
+            self.lines.append((part, self._comment(part, node) if node else "", node))
+
+    def _comment(self, text: str, node: Node) -> str:
+        """The formula, the shape and the model's line; without the formula where it is long."""
+        plain = remark(node)
+        whole = f"{harmless(node.op.formula(*map(self._symbol, node.inputs)))}  {plain}"
+        return whole if len(text) + len(whole) <= WIDTH - STEP_INDENT else plain
+
+    def _symbol(self, id: int) -> str:
+        """A value in a formula: its variable, a number, or a matrix transposed."""
+        node = self.graph[id]
+        if isinstance(node.op, Transpose) and node.op.axes == (1, 0):
+            return f"{self._symbol(node.inputs[0])}ᵀ"
+        return self.value[id]
 
     def _function(self, match: re.Match[str]) -> str:
         name = match[1]
