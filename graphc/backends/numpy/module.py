@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from os.path import basename
 from typing import Any
 
 from graphc.backends.numpy import selftest, support
@@ -108,7 +109,7 @@ def _group_clocks(spec: ModelSpec) -> set[str]:
 
 def _print_docstring(w: Writer, spec: ModelSpec, version: str, weights: str | None) -> None:
     start = "load()" if weights else "init(seed=0)"
-    name, path, by = harmless(spec.name), harmless(spec.path), harmless(version)
+    name, path, by = harmless(spec.name), harmless(basename(spec.path)), harmless(version)
     w.docstring(
         f"Model {name}, compiled from {path} by graphc {by}.",
         "",
