@@ -15,6 +15,12 @@ __all__ = ["command"]
 @click.command("compile")
 @click.argument("model", metavar="MODEL|RUN")
 @click.option("-o", "--out", metavar="FILE", help="Write the module here.")
+@click.option(
+    "--stop-after",
+    metavar="STAGE",
+    help="Print what is there after parse, model, a pass, schedule or source.",
+)
+@click.option("--dump-passes", is_flag=True, help="Print the graph after each pass that changed it.")
 @settings_options
 @output_options
 @click.pass_obj
@@ -22,6 +28,8 @@ def command(
     terminal: Terminal,
     model: str,
     out: str | None,
+    stop_after: str | None,
+    dump_passes: bool,
     sets: dict[str, str],
     at: dict[str, str],
     precision: Precision | None,
@@ -35,12 +43,21 @@ def command(
     from graphc.cli.show import show_warnings
 
     if session.is_run(model):
+        if stop_after or dump_passes:
+            raise click.UsageError("stages are those of a model file; give one instead")
         if sets or at or precision:
             raise click.UsageError("a run has settings of its own; give a model file instead")
         _compile_run(session.load(model), out, terminal)
         return
     compiled = session.compile(model, set=sets, at=at, precision=precision)
     show_warnings(compiled, terminal)
+    if dump_passes:
+        for text in session.dump_passes(compiled):
+            terminal.say(text)
+    if stop_after:
+        terminal.say(session.stage(compiled, stop_after).rstrip("\n"))
+    if dump_passes or stop_after:
+        return
     if out is None:
         terminal.say(compiled.source.rstrip("\n"))
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import cache
+from typing import Any
 
 from graphc.ir.graph import Body, Call, Graph, Node, Operand, Origin
 from graphc.ir.operator import Operator
@@ -18,8 +19,8 @@ def join_place(outer: str, inner: str) -> str:
 
 
 @cache
-def _has_place(operator: type[Operator]) -> bool:
-    return any(f.name == "place" for f in fields(operator))  # type: ignore[arg-type]
+def _has_place(operator: Any) -> bool:
+    return any(f.name == "place" for f in fields(operator))
 
 
 def relocate(op: Operator, place: str) -> Operator:

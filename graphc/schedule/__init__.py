@@ -6,6 +6,7 @@ operator is the operator's and the backend's matter.
 
 from graphc.schedule.order import How, backward_part, classify, is_backward, ordered
 from graphc.schedule.plan import Plan, Slot, Step, plan, plan_update
+from graphc.schedule.text import plan_text
 
 __all__ = [
     "How",
@@ -17,5 +18,6 @@ __all__ = [
     "is_backward",
     "ordered",
     "plan",
+    "plan_text",
     "plan_update",
 ]

@@ -90,7 +90,7 @@ class Generated:
         from graphc.passes import lower
 
         with deep_recursion(self.checked.spec.path):
-            return lower(self.checked.program)
+            return lower(self.checked.program.copy())
 
     @cached_property
     def source(self) -> str:

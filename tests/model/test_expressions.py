@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from helpers import codes, compiled, errors, lowered, start, value, values
+from model_helpers import codes, compiled, errors, lowered, start, value, values
 
 X = np.arange(12.0).reshape(3, 4)
 X_INPUT = "input x: real[3, 4]"
@@ -174,7 +173,9 @@ def test_shadowing_the_prelude_is_a_warning() -> None:
 
 def test_unused_things_are_warnings() -> None:
     text = "hyper h = 1\ninput x: real\na = 2 * x\ndef f(x) = x\nparam w: real = 0\nloss l = 3 * w\nparam v: real = 1\n"
-    assert sorted(codes(text)) == ["W102", "W102", "W102", "W103", "W104"] or sorted(codes(text)) == [
+    assert sorted(codes(text)) == ["W102", "W102", "W102", "W103", "W104"] or sorted(
+        codes(text)
+    ) == [
         "W102",
         "W102",
         "W103",

@@ -55,7 +55,9 @@ def values(
     given = {**start(programs), **(leaves or {})}
     ids = list(program.roots.values())
     results = evaluate(program.graph, ids, given, dims=dims)
-    keys = [name if part == "prediction" else f"{role} {name}".strip() for role, name in program.roots]
+    keys = [
+        name if part == "prediction" else f"{role} {name}".strip() for role, name in program.roots
+    ]
     return {key: np.asarray(value) for key, value in zip(keys, results, strict=True)}
 
 
