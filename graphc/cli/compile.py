@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from graphc.cli.options import Precision, output_options, settings_options
 from graphc.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from graphc.session import Model
 
 __all__ = ["command"]
 
@@ -51,18 +55,25 @@ def command(
         return
     compiled = session.compile(model, set=sets, at=at, precision=precision)
     show_warnings(compiled, terminal)
-    if dump_passes:
-        for text in session.dump_passes(compiled):
-            terminal.say(text)
-    if stop_after:
-        terminal.say(session.stage(compiled, stop_after).rstrip("\n"))
     if dump_passes or stop_after:
+        _say_stages(compiled, stop_after, dump_passes, terminal)
         return
     if out is None:
         terminal.say(compiled.source.rstrip("\n"))
         return
     compiled.save(out)
     _say_written(terminal, Path(out))
+
+
+def _say_stages(
+    model: Model, stop_after: str | None, dump_passes: bool, terminal: Terminal
+) -> None:
+    from graphc.session import stages
+
+    for text in stages.dump_passes(model) if dump_passes else ():
+        terminal.say(text)
+    if stop_after:
+        terminal.say(stages.stage(model, stop_after).rstrip("\n"))
 
 
 def _compile_run(run: object, out: str | None, terminal: Terminal) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cache
-from typing import Any
 
 from graphc.ir.graph import Body, Call, Graph, Node, Operand, Origin
-from graphc.ir.operator import Operator
+from graphc.ir.operator import OPERATORS, Operator
 
 __all__ = ["flatten", "inline_call", "inline_calls", "join_place", "placed"]
 
@@ -19,13 +18,14 @@ def join_place(outer: str, inner: str) -> str:
 
 
 @cache
-def _has_place(operator: Any) -> bool:
-    return any(f.name == "place" for f in fields(operator))
+def _has_place(name: str) -> bool:
+    """Whether operators of that name have a place."""
+    return "place" in OPERATORS[name].__annotations__
 
 
 def relocate(op: Operator, place: str) -> Operator:
     """The operator with its place, if it has one, seen from outside a call at ``place``."""
-    if place and _has_place(type(op)):
+    if place and _has_place(op.name):
         own: str = op.place  # type: ignore[attr-defined]
         if own:
             return replace(op, place=join_place(place, own))  # type: ignore[type-var]

@@ -268,7 +268,8 @@ def _emit_call(
         result = frame.builder.place(Call(body, place), inputs, body.type)
         items = frame.builder.items(result)
     for name, value in zip(expansion.updates, items[expansion.returns :], strict=True):
-        set_update(frame, f"{owner}.{name}", value, span, ONE_UPDATE)
+        if not set_update(frame, f"{owner}.{name}", value, span, ONE_UPDATE):
+            return POISON
     returned = tuple(Tensor(value) for value in items[: expansion.returns])
     return returned[0] if len(returned) == 1 else Several(returned)
 
@@ -276,10 +277,11 @@ def _emit_call(
 ONE_UPDATE = "call a layer with state once a step, or give each call a layer of its own"
 
 
-def set_update(frame: Frame, name: str, value: Value, span: Span, help: str = "") -> None:
-    """Record the next value of a state: it has one a step, and none outside training."""
+def set_update(frame: Frame, name: str, value: Value, span: Span, help: str = "") -> bool:
+    """Record the next value of a state: it has one a step, and none outside training. False after
+    an error."""
     if frame.training is False:
-        return
+        return True
     if name in frame.updates:
         frame.error(
             "E319",
@@ -288,8 +290,9 @@ def set_update(frame: Frame, name: str, value: Value, span: Span, help: str = ""
             labels=(Label(frame.updates[name][1], "first updated here"),),
             help=help,
         )
-        return
+        return False
     frame.updates[name] = (value, span)
+    return True
 
 
 def _call_bound(
@@ -325,6 +328,7 @@ def _shared(
                 return None
             layer.lifted[item.name] = value
     values = []
+    frame.replayed.update(f"{layer.prefix}.{name}" for name in layer.lifted)
     for item in expansion.lifted:
         shared = layer.lifted.get(item.name)
         if shared is None or shared.type != item.type:

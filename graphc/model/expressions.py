@@ -474,13 +474,14 @@ def _conditional(frame: Frame, scope: Scope, expr: tree.Conditional) -> Meaning:
         return POISON
     if isinstance(decided, bool):
         return evaluate(frame, scope, expr.then if decided else expr.other)
-    outcomes = []
-    for training in (True, False):
-        before, frame.training = frame.training, training
+
+    def branch(training: bool) -> Meaning:
         chosen = decided.training if training else decided.evaluation
-        outcomes.append(evaluate(frame, scope, expr.then if chosen.value else expr.other))
-        frame.training = before
-    return merge_projections(frame, outcomes[0], outcomes[1], expr.span)
+        return evaluate(frame, scope, expr.then if chosen.value else expr.other)
+
+    training, evaluation, missing = frame.both_projections(branch)
+    frame.missing_in_evaluation(missing, expr.span)
+    return merge_projections(frame, training, evaluation, expr.span)
 
 
 def merge_projections(frame: Frame, training: Meaning, evaluation: Meaning, span: Span) -> Meaning:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from graphc.diagnostics import Diagnostics, Label, Span
 from graphc.ir import Body, Builder, Call, Operand, Origin, Type, TypeRuleError, Value
@@ -18,6 +18,8 @@ from graphc.model.meanings import Definition, Meaning, RepeatRounds, Scope
 __all__ = ["Context", "Expansion", "Frame", "Home", "Lifted", "nearest"]
 
 FrameKind = Literal["model", "def", "layer", "optimizer", "init", "data"]
+
+T = TypeVar("T")
 
 MAX_DEPTH = 64
 """Definitions inside each other: what walks over their bodies recurses."""
@@ -120,6 +122,8 @@ class Frame:
     """Nodes that each name was bound to, for selectors: `after h` means every binding of h."""
     replay: bool = False
     """Whether declarations must repeat those made before (the second branch of a training `if`)."""
+    replayed: set[str] = field(default_factory=set)
+    """Declarations that were repeated so."""
     training: bool | None = None
     """True or False inside a branch of a training `if`, else None."""
     callers: tuple[tuple[str, Span | None], ...] = ()
@@ -200,7 +204,29 @@ class Frame:
         self.declared[lifted.name] = Declared(lifted, value)
         return value
 
+    def both_projections(self, elaborate: Callable[[bool], T]) -> tuple[T, T, list[str]]:
+        """What ``elaborate`` gives in training and in evaluation, where the same declarations must
+        come again; the names of those that do not."""
+        counters, known = dict(self.counters), set(self.declared)
+        self.training = True
+        training = elaborate(True)
+        made = set(self.declared) - known
+        self.training, self.counters, self.replay = False, counters, True
+        evaluation = elaborate(False)
+        self.training, self.replay = None, False
+        return training, evaluation, sorted(made - self.replayed)
+
+    def missing_in_evaluation(self, names: Sequence[str], span: Span) -> None:
+        for name in names:
+            self.error(
+                "E306",
+                f"`{name}` is declared in training only",
+                span,
+                help="training and evaluation must declare the same parameters and states",
+            )
+
     def _replayed(self, before: Declared, lifted: Lifted) -> Value:
+        self.replayed.add(lifted.name)
         if before.lifted.type != lifted.type:
             self.error(
                 "E306",

@@ -584,24 +584,17 @@ def _if_training(
     top: Top | None,
 ) -> Returned | None:
     """Elaborate both branches and merge what they bind, projection by projection."""
-    counters = dict(frame.counters)
-    declared = set(frame.declared)
-    outcomes: list[tuple[Scope, Returned | None]] = []
-    for training in (True, False):
+
+    def branch(training: bool) -> tuple[Scope, Returned | None]:
         chosen = decided.training if training else decided.evaluation
-        branch = statement.then if chosen.value else statement.otherwise
         inner = _branch_scope(frame, scope, statement)
-        before, frame.training = frame.training, training
-        if not training:
-            frame.counters = counters
-        replay, frame.replay = frame.replay, frame.replay or not training
-        made = set(frame.declared) - declared
-        outcomes.append((inner, run(frame, inner, branch, top)))
-        frame.replay, frame.training = replay, before
-        if not training:
-            _same_declarations(frame, made, inner, statement)
+        taken = statement.then if chosen.value else statement.otherwise
+        return inner, run(frame, inner, taken, top)
+
+    training, evaluation, missing = frame.both_projections(branch)
+    frame.missing_in_evaluation(missing, statement.span)
     _forget_one_sided(scope, statement)
-    training_scope, evaluation_scope = outcomes[0][0], outcomes[1][0]
+    training_scope, evaluation_scope = training[0], evaluation[0]
     for name in training_scope.names:
         if name in evaluation_scope.names and not name.endswith("'"):
             a, b = training_scope.names[name], evaluation_scope.names[name]
@@ -612,7 +605,7 @@ def _if_training(
                 bind(frame, scope, tree.Ident(a.span, name), merged)
             else:
                 scope.bind(name, merged, a.span, a.role)
-    return _merge_returns(frame, outcomes[0][1], outcomes[1][1], statement)
+    return _merge_returns(frame, training[1], evaluation[1], statement)
 
 
 def _branch_scope(frame: Frame, scope: Scope, statement: tree.If) -> Scope:
@@ -623,19 +616,6 @@ def _branch_scope(frame: Frame, scope: Scope, statement: tree.If) -> Scope:
         if outside is not None and name in _rebindable(frame):
             inner.bind(name, outside.meaning, outside.span, "rebindable")
     return inner
-
-
-def _same_declarations(frame: Frame, made: set[str], inner: Scope, statement: tree.If) -> None:
-    repeated = {frame.path(name) for name in inner.names}
-    for name in sorted(made):
-        top = name.split(".")
-        if name not in repeated and ".".join(top[: len(frame.prefix) + 1]) not in repeated:
-            frame.error(
-                "E306",
-                f"`{name}` is declared in training only",
-                statement.span,
-                help="training and evaluation must declare the same parameters and states",
-            )
 
 
 def _merge_returns(

@@ -21,7 +21,6 @@ from graphc.session.model import Model, compile
 from graphc.session.predicting import records_text
 from graphc.session.run import Run, expect_same_text, is_run, latest_run, load
 from graphc.session.scoring import Question, Scores, find_run, score
-from graphc.session.stages import dump_passes, stage
 
 __all__ = [
     "CompileError",
@@ -35,7 +34,6 @@ __all__ = [
     "RunError",
     "Scores",
     "compile",
-    "dump_passes",
     "expect_same_text",
     "find_run",
     "is_run",
@@ -44,6 +42,5 @@ __all__ = [
     "load",
     "records_text",
     "score",
-    "stage",
     "write_atomic",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,8 @@ def compiled(text: str, settings: Settings | None = None) -> Program:
 def codes(text: str, settings: Settings | None = None) -> list[str]:
     """Codes of all diagnostics, warnings included, in order."""
     diagnostics = Diagnostics()
-    try:
+    with suppress(CompileError):
         elaborate(Source("m.gc", "model m\n" + text), diagnostics, settings)
-    except CompileError:
-        pass
     return [item.code for item in diagnostics]
 
 

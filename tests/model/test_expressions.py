@@ -145,10 +145,10 @@ def test_definitions_are_attributes_too() -> None:
     spec = compiled(text).spec
     shapes = {name: info.type.shape for name, info in spec.parameters.items()}
     assert shapes == {
-        "a.block1.inner1.W": (4, 3),
-        "a.block1.inner1.b": (3,),
-        "b.block1.inner1.W": (4, 2),
-        "b.block1.inner1.b": (2,),
+        "a.block1.dense1.W": (4, 3),
+        "a.block1.dense1.b": (3,),
+        "b.block1.dense1.W": (4, 2),
+        "b.block1.dense1.b": (2,),
     }
 
 

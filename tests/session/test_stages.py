@@ -8,8 +8,7 @@ import pytest
 
 import graphc
 from graphc.ir import parse_graph, print_graph
-from graphc.session import dump_passes, stage
-from graphc.session.stages import stage_names
+from graphc.session.stages import dump_passes, stage, stage_names
 
 
 @pytest.mark.parametrize("name", stage_names())
