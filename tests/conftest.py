@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+# Tests run beside each other; BLAS threads of several processes would only get in each other's way.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 Graphc = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -439,19 +439,29 @@ def _key(meaning: Meaning) -> Any:
 def expand(
     frame: Frame, use: DefinitionUse, definition: Definition, types: list[Type], span: Span
 ) -> Expansion | None:
-    """The body of a use for given operand types, made once for equal uses."""
+    """The body of a use for given operand types, made once for equal uses; None after errors,
+    which are not reported again."""
     scope = bind_attributes(frame, use, definition, span)
     if scope is None:
         return None
     attributes = tuple((name, _key(b.meaning)) for name, b in scope.names.items())
     context = (frame.ambient, frame.fans, frame.training, frame.in_data)
     key = (definition, attributes, tuple(types), context)
-    known = frame.context.expansions.get(key)
-    if known is not None:
-        return known
-    if len(frame.callers) >= MAX_DEPTH:
-        frame.error("E318", f"definitions use each other more than {MAX_DEPTH} deep", span)
+    if key in frame.context.expansions:
+        return frame.context.expansions[key]
+    if not _may_expand(frame, definition, span):
         return None
+    errors = len(frame.diagnostics.errors)
+    expansion = _Expander(frame, use, definition, scope, span).run(types)
+    if len(frame.diagnostics.errors) > errors:
+        expansion = None
+    if expansion is not None and not _clocks_are_rates(frame, scope, expansion, span):
+        expansion = None
+    frame.context.expansions[key] = expansion
+    return expansion
+
+
+def _may_expand(frame: Frame, definition: Definition, span: Span) -> bool:
     if (definition.name, id(definition)) in frame.active:
         frame.error(
             "E328",
@@ -459,15 +469,11 @@ def expand(
             span,
             help="a definition cannot be recursive; write `repeat` for repetition",
         )
-        return None
-    errors = len(frame.diagnostics.errors)
-    expansion = _Expander(frame, use, definition, scope, span).run(types)
-    if expansion is None or len(frame.diagnostics.errors) > errors:
-        return None
-    if not _clocks_are_rates(frame, scope, expansion, span):
-        return None
-    frame.context.expansions[key] = expansion
-    return expansion
+        return False
+    if len(frame.callers) >= MAX_DEPTH:
+        frame.error("E318", f"definitions use each other more than {MAX_DEPTH} deep", span)
+        return False
+    return True
 
 
 def _clocks_are_rates(frame: Frame, scope: Scope, expansion: Expansion, span: Span) -> bool:

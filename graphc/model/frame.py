@@ -86,7 +86,7 @@ class Context:
     diagnostics: Diagnostics
     broken: frozenset[str] = frozenset()
     """Words of statements that could not be read; unknown ones are not reported again."""
-    expansions: dict[Any, Expansion] = field(default_factory=dict)
+    expansions: dict[Any, Expansion | None] = field(default_factory=dict)
     symbols: set[str] = field(default_factory=set)
     rounds: int = 0
     model: Scope = field(default_factory=Scope)

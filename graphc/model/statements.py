@@ -217,12 +217,9 @@ def _prime(frame: Frame, scope: Scope, target: tree.Ident, meaning: Meaning) -> 
         )
         return
     value = expressions.as_tensor(frame, meaning, target.span)
-    if value is None:
-        scope.bind(f"{name}'", POISON, target.span, "next")
-        return
-    assert isinstance(state.meaning, Tensor)
-    value = _fit_type(frame, value, state.meaning.value.type, target)
-    if value is None:
+    if value is not None and isinstance(state.meaning, Tensor):
+        value = _fit_type(frame, value, state.meaning.value.type, target)
+    if value is None or not isinstance(state.meaning, Tensor):
         scope.bind(f"{name}'", POISON, target.span, "next")
         return
     calls.set_update(frame, state_name(frame, scope, name), value, target.span)

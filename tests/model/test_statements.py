@@ -129,7 +129,8 @@ def test_a_shared_layer_takes_one_shape() -> None:
 def test_repeat_rebinds_names_from_outside_and_keeps_the_others() -> None:
     text = (
         "input x: real[n, 4]\nh = x\nenc = dense{4, bias = false}\n"
-        "repeat block in 1..3 {\n  inner = h + block\n  h = inner |> enc |> dense{4, bias = false}\n}\n"
+        "repeat block in 1..3 {\n  inner = h + block\n"
+        "  h = inner |> enc |> dense{4, bias = false}\n}\n"
         "output last = h\noutput second = block[2].inner\n"
     )
     programs = lowered(text)
@@ -149,7 +150,8 @@ def test_repeat_rebinds_names_from_outside_and_keeps_the_others() -> None:
 
 def test_repeats_nest_and_ranges_include_both_ends() -> None:
     text = (
-        "s = 0\nrepeat i in 1..3 {\n  repeat j in i..3 {\n    if j > 2 { s = s + i * j }\n    t = j\n  }\n}\n"
+        "s = 0\nrepeat i in 1..3 {\n  repeat j in i..3 {\n"
+        "    if j > 2 { s = s + i * j }\n    t = j\n  }\n}\n"
         "output a = s + 0.0\noutput b = i[2].j[3].t + 0.0\nz = 5\nrepeat k in 2..1 { z = 7 }\n"
         "output c = z + 0.0\n"
     )
