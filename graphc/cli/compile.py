@@ -24,7 +24,9 @@ __all__ = ["command"]
     metavar="STAGE",
     help="Print what is there after parse, model, a pass, schedule or source.",
 )
-@click.option("--dump-passes", is_flag=True, help="Print the graph after each pass that changed it.")
+@click.option(
+    "--dump-passes", is_flag=True, help="Print the graph after each pass that changed it."
+)
 @settings_options
 @output_options
 @click.pass_obj

@@ -66,6 +66,8 @@ def elaborate(
 
 
 DEEP_HELP = "give parts of long expressions a name of their own"
+COUNTERS = ("step", "seed", "epochs", "steps_per_epoch")
+"""Names that the state of a generated module keeps for itself."""
 MAX_RECURSION = 30_000
 """Calls inside each other: long expressions inside definitions inside definitions take many."""
 
@@ -450,6 +452,13 @@ class _Model:
     # -- declarations of the top graph
 
     def _leaf(self, lifted: Lifted) -> Value:
+        if lifted.name in COUNTERS:
+            what = "parameter" if lifted.kind == "param" else "state"
+            self.frame.error(
+                "E354",
+                f"`{lifted.name}` is a counter of the run, so no {what} can have that name",
+                lifted.span,
+            )
         op = Parameter(lifted.name) if lifted.kind == "param" else StateRead(lifted.name)
         with self.frame.at(lifted.span):
             return self.frame.builder.place(op, (), lifted.type, lifted.name)

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 MAX_DEPTH = 64
 """Definitions inside each other: what walks over their bodies recurses."""
-MAX_NODES = 2_000_000
+MAX_NODES = 500_000
 MAX_ROUNDS = 10_000
 
 

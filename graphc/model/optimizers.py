@@ -9,6 +9,7 @@ from graphc.model import calls, expressions, statements
 from graphc.model.frame import Frame
 from graphc.model.meanings import Definition, DefinitionUse, Scope, Tensor
 from graphc.model.program import OptimizerGroup
+from graphc.ops.random import Draw
 
 __all__ = ["expand_optimizer"]
 
@@ -121,6 +122,11 @@ class _Optimizer:
     def _checked(self, body: Body, title: str, names: tuple[str, ...]) -> OptimizerGroup | None:
         """Every value is a number or has one element for each of the parameter's."""
         for node in body.graph:
+            if isinstance(node.op, Draw):
+                self.frame.error(
+                    "E604", "an optimizer draws no random numbers", node.origin.span or self.span
+                )
+                return None
             shape = node.tensor.shape
             if shape not in ((), FLAT.shape) or not calls.is_elementwise(node):
                 self.frame.error(
