@@ -248,3 +248,88 @@ loss ce = cross_entropy(logits, y)
     for name, gradient in gradients.items():
         assert gradient.dtype == np.float32
         np.testing.assert_allclose(gradient, p[name].grad.numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_the_digits_model(models):
+    """The example of the README: gradients of the compiled module against PyTorch."""
+    text = (models / "digits.gc").read_text(encoding="utf-8")
+    text = text.replace('"data/digits.npz"', f'"{models}/data/digits.npz"')
+
+    def objective(p, i):
+        h = i["x"]
+        for k in (1, 2):
+            h = torch.relu(h @ p[f"h.dense{k}.W"] + p[f"h.dense{k}.b"])
+        return F.cross_entropy(h @ p["logits.dense1.W"] + p["logits.dense1.b"], i["y"])
+
+    def penalty(p):
+        return 0.5e-4 * sum((w**2).sum() for k, w in p.items() if k.endswith(".W"))
+
+    data = np.load(models / "data/digits.npz")
+    batch = {"x": data["images"][:64] / 16.0, "y": data["labels"][:64].astype(np.int64)}
+    compare(text, batch, objective, penalty=penalty)
+
+
+WIDTHS = (2, 3, 5)
+STEPS = ["relu", "tanh", "sigmoid", "softplus", "leaky_relu{0.1}", "softmax"]
+
+
+def random_network(rng) -> tuple[str, list]:
+    """A network drawn from the language, and what PyTorch is to do, step by step."""
+    lines, plan, names = [], [], ["x"]
+    width = {"x": 4}
+    for k in range(rng.integers(2, 6)):
+        name, source = f"h{k}", str(rng.choice(names))
+        kind = rng.choice(["dense", "activation", "add", "concat", "slice", "product"])
+        other = str(rng.choice(names))
+        if kind == "dense":
+            units = int(rng.choice(WIDTHS))
+            lines.append(f"{name} = {source} |> dense{{{units}}}")
+            width[name] = units
+        elif kind == "activation":
+            step = str(rng.choice(STEPS))
+            lines.append(f"{name} = {step}({source})")
+            width[name] = width[source]
+            other = step
+        elif kind in ("add", "product") and width[source] == width[other]:
+            lines.append(f"{name} = {source} {'+' if kind == 'add' else '*'} {other} / 2")
+            width[name] = width[source]
+        elif kind == "slice" and width[source] > 1:
+            lines.append(f"{name} = {source}[:, 1:]")
+            width[name] = width[source] - 1
+        else:
+            kind = "concat"
+            lines.append(f"{name} = concat({source}, {other})")
+            width[name] = width[source] + width[other]
+        plan.append((name, kind, source, other))
+        names.append(name)
+    text = "model m\ninput x: real[n, 4]\ntarget y: label{3}[n]\n" + "\n".join(lines)
+    last = names[-1]
+    return f"{text}\nlogits = {last} |> dense{{3}}\nloss ce = cross_entropy(logits, y)\n", plan
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_networks(seed: int):
+    text, plan = random_network(np.random.default_rng(seed))
+
+    def objective(p, i):
+        values = {"x": i["x"]}
+        for name, kind, source, other in plan:
+            a = values[source]
+            if kind == "dense":
+                values[name] = a @ p[f"{name}.dense1.W"] + p[f"{name}.dense1.b"]
+            elif kind == "activation":
+                known = {**ACTIVATIONS, "leaky_relu{0.1}": lambda x: F.leaky_relu(x, 0.1)}
+                values[name] = known[other](a)
+            elif kind == "add":
+                values[name] = a + values[other] / 2
+            elif kind == "product":
+                values[name] = a * values[other] / 2
+            elif kind == "slice":
+                values[name] = a[:, 1:]
+            else:
+                values[name] = torch.cat([a, values[other]], 1)
+        last = values[plan[-1][0]]
+        logits = last @ p["logits.dense1.W"] + p["logits.dense1.b"]
+        return F.cross_entropy(logits, i["y"])
+
+    compare(text, {"x": rows(6, 4, seed=seed), "y": labels(3, 6, seed=seed)}, objective)

@@ -73,7 +73,7 @@ def test_missing_and_damaged(toy, saved, tmp_path):
         saved.write_bytes(whole[:size])
         with pytest.raises(RunError, match="damaged"):
             load_checkpoint(saved, toy.signature)
-    for position in range(0, 400):
+    for position in range(400):
         saved.write_bytes(whole[:position] + b"\xff" + whole[position + 1 :])
         with contextlib.suppress(RunError):
             load_checkpoint(saved, toy.signature)

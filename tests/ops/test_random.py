@@ -1,0 +1,88 @@
+"""The random rule: a draw is a function of seed, place, step and element, the same on any target."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from graphc.ops import helpers
+from graphc.ops.random import place_key
+
+MASK = 2**64 - 1
+MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
+WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
+
+
+def philox(counter: list[int], key: list[int]) -> list[int]:
+    """Philox4x64-10 as Salmon et al. (2011) state it, in plain integers."""
+    c, k = list(counter), list(key)
+    for _ in range(10):
+        high0, low0 = divmod(MULTIPLIERS[0] * c[0], 2**64)
+        high1, low1 = divmod(MULTIPLIERS[1] * c[2], 2**64)
+        c = [high1 ^ c[1] ^ k[0], low1, high0 ^ c[3] ^ k[1], low0]
+        k = [(k[0] + WEYL[0]) & MASK, (k[1] + WEYL[1]) & MASK]
+    return c
+
+
+def words(count: int, seed: int, place: int, step: int) -> list[int]:
+    blocks = range(1, (count + 3) // 4 + 1)
+    return [word for b in blocks for word in philox([b, 0, step, 0], [seed, place])][:count]
+
+
+@pytest.mark.parametrize("place", ["h.dropout1.bernoulli1", "W init.he_normal1.normal1", "μ"])
+@pytest.mark.parametrize(("seed", "step"), [(0, 0), (7, 3), (2**63 - 1, 10**9)])
+def test_words_are_those_of_philox(place: str, seed: int, step: int):
+    key = place_key(place)
+    assert helpers._words(10, seed, key, step).tolist() == words(10, seed, key, step)
+
+
+def test_uniform_takes_the_leading_bits_of_a_word():
+    expected = words(6, 1, 2, 3)
+    single = helpers._uniform((2, 3), 1, 2, 3, np.float32)
+    double = helpers._uniform((2, 3), 1, 2, 3, np.float64)
+    assert single.dtype == np.float32
+    np.testing.assert_array_equal(single.ravel(), [(w >> 40) * 2.0**-24 for w in expected])
+    np.testing.assert_array_equal(double.ravel(), [(w >> 11) * 2.0**-53 for w in expected])
+    assert single.max() < 1
+
+
+def test_normal_is_box_and_muller():
+    u = [(w >> 11) * 2.0**-53 for w in words(8, 1, 2, 3)]
+    expected = [
+        np.sqrt(-2 * np.log(1 - u[i])) * np.cos(2 * np.pi * u[i + 1]) for i in range(0, 8, 2)
+    ]
+    np.testing.assert_allclose(helpers._normal((4,), 1, 2, 3, np.float64), expected, rtol=1e-14)
+
+
+def test_bernoulli_takes_sixteen_bits_lowest_first():
+    lanes = [(w >> shift) & 0xFFFF for w in words(3, 1, 2, 3) for shift in (0, 16, 32, 48)]
+    drawn = helpers._bernoulli(0.3, (2, 5), 1, 2, 3)
+    np.testing.assert_array_equal(drawn.ravel(), [x < round(0.3 * 65536) for x in lanes[:10]])
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0])
+def test_certain_draws_are_certain(p: float):
+    assert helpers._bernoulli(p, (1000,), 1, 2, 3).mean() == p
+
+
+def test_draws_have_the_right_moments():
+    normal = helpers._normal((200_000,), 5, 6, 7, np.float64)
+    assert abs(normal.mean()) < 0.01
+    assert abs(normal.std() - 1) < 0.01
+    assert abs((normal**4).mean() - 3) < 0.1
+    uniform = helpers._uniform((200_000,), 5, 6, 7, np.float64)
+    assert abs(uniform.mean() - 0.5) < 0.003
+    assert abs(uniform.var() - 1 / 12) < 0.001
+    assert abs(helpers._bernoulli(0.8, (200_000,), 5, 6, 7).mean() - 0.8) < 0.005
+
+
+def test_steps_places_and_seeds_are_apart():
+    base = helpers._words(100, 1, 2, 3)
+    for other in ((2, 2, 3), (1, 3, 3), (1, 2, 4)):
+        assert not np.intersect1d(base, helpers._words(100, *other)).size
+
+
+def test_a_generator_that_is_kept_draws_the_same():
+    source = helpers._word_source(9, 8)
+    for step in (5, 0, 5):
+        np.testing.assert_array_equal(source(17, step), helpers._words(17, 9, 8, step))
