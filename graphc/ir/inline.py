@@ -100,19 +100,7 @@ def flatten(body: Body) -> Body:
     graph = body.graph.copy()
     roots = {("result", str(i)): id for i, id in enumerate(body.results)}
     moved = inline_calls(graph, roots)
-    return replace_body(body, graph, tuple(moved.values()))
-
-
-def replace_body(body: Body, graph: Graph, results: tuple[int, ...]) -> Body:
-    return Body(
-        title=body.title,
-        definition=body.definition,
-        graph=graph,
-        operands=body.operands,
-        results=results,
-        derivative=body.derivative,
-        prelude=body.prelude,
-    )
+    return replace(body, graph=graph, results=tuple(moved.values()))
 
 
 def placed(body: Body, place: str) -> Body:

@@ -5,7 +5,7 @@ What `training` decides is settled here. In evaluation no state has a next value
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from graphc.ir import Body, Call, Graph
@@ -61,15 +61,7 @@ class Project:
         results = tuple(self._graph(graph, named, memo).values())
         graph.keep_only(graph.ancestors([*results, *body.operands]))
         derivative = self._body(body.derivative, memo) if body.derivative else None
-        return Body(
-            title=body.title,
-            definition=body.definition,
-            graph=graph,
-            operands=body.operands,
-            results=results,
-            derivative=derivative,
-            prelude=body.prelude,
-        )
+        return replace(body, graph=graph, results=results, derivative=derivative)
 
 
 def _follow(chosen: dict[int, int], id: int) -> int:

@@ -6,7 +6,7 @@ place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from graphc.ir import Body, Builder, Call, Graph, Origin, Type, Value
@@ -87,15 +87,8 @@ class _Splicer:
             return body
         after = self.splice.position == "after"
         results = tuple(moved.get(r, r) if after else r for r in body.results)
-        return Body(
-            title=body.title,
-            definition=body.definition,
-            graph=graph,
-            operands=body.operands,
-            results=results,
-            derivative=None if moved else body.derivative,
-            prelude=body.prelude,
-        )
+        derivative = None if moved else body.derivative
+        return replace(body, graph=graph, results=results, derivative=derivative)
 
     def _insert(self, graph: Graph, id: int) -> int:
         """Insert the call after the node, or between it and its first operand."""

@@ -1,4 +1,4 @@
-"""The random rule: a draw is a function of seed, place, step and element, the same on any target."""
+"""The random rule: a draw is a function of seed, place, step and element, on any target."""
 
 from __future__ import annotations
 
