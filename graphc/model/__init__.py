@@ -5,7 +5,8 @@
 projections, penalties, gradients are the passes' work.
 """
 
-from graphc.model.elaborate import Settings, elaborate
+from graphc.model.elaborate import elaborate
 from graphc.model.program import ModelSpec, Program, Programs
+from graphc.model.settings import Settings
 
 __all__ = ["ModelSpec", "Program", "Programs", "Settings", "elaborate"]

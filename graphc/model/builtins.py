@@ -7,160 +7,18 @@ becomes graph. Element-wise primitives of constants are computed here and now.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-from graphc.diagnostics import Label, Span
-from graphc.ir import OPERATORS, Dim, Size, Type, Value, divide_exactly, product
-from graphc.model import calls, expressions
-from graphc.model.frame import provenance
-from graphc.model.meanings import (
-    ALL,
-    POISON,
-    Const,
-    DefinitionUse,
-    Meaning,
-    Poison,
-    ProjectionConst,
-    RunTime,
-    Tensor,
-)
+from graphc.diagnostics import Span
+from graphc.ir import OPERATORS, Dim, Size, Type, Value, product
+from graphc.model import attributes, values
+from graphc.model.builtin_use import REQUIRED, Builtin, Use
+from graphc.model.emission import emit, to_real, unify
+from graphc.model.frame import Frame
+from graphc.model.meanings import ALL, POISON, Const, DefinitionUse, Meaning, Poison, Tensor
+from graphc.model.nodes import known_number
 from graphc.ops.evaluate import compute
 
-if TYPE_CHECKING:
-    from graphc.model.frame import Frame
-
-__all__ = ["BUILTINS", "Builtin", "call"]
-
-REQUIRED = object()
-
-
-@dataclass(frozen=True)
-class Builtin:
-    """A primitive of the language. ``least`` and ``most`` bound the number of tensors."""
-
-    name: str
-    doc: str
-    make: Callable[[_Use], Meaning]
-    least: int
-    most: int
-    attributes: tuple[tuple[str, Any], ...] = ()
-    operator: str = ""
-    """Set for element-wise ones: the operator that they are."""
-
-
-@dataclass
-class _Use:
-    """One use of a primitive: where, with which attributes, on which values."""
-
-    builtin: Builtin
-    frame: Frame
-    span: Span
-    whole: Span
-    attributes: dict[str, Meaning]
-    values: list[Value]
-    spans: list[Span]
-
-    def emit(self, name: str, values: list[Value] | None = None, **attributes: Any) -> Meaning:
-        chosen = self.values if values is None else values
-        pairs = list(zip(self.values, self.spans, strict=True))
-        return expressions.emit(
-            self.frame, name, chosen, self.span, pairs, at=self.whole, **attributes
-        )
-
-    def error(self, code: str, title: str, help: str = "") -> Meaning:
-        labels = tuple(
-            Label(span, f"{value.any_type}{provenance(value, span)}")
-            for value, span in zip(self.values, self.spans, strict=True)
-            if code.startswith("E20")
-        )
-        self.frame.error(code, title, self.span, labels=labels, help=help)
-        return POISON
-
-    def constant(self, name: str) -> Any:
-        """The attribute's constant value, POISON after an error."""
-        meaning = self.attributes[name]
-        if isinstance(meaning, Const):
-            return meaning.value
-        if isinstance(meaning, RunTime):
-            self.error("E308", f"`{name}` of `{self.builtin.name}` cannot be a run-time scalar")
-        elif isinstance(meaning, ProjectionConst):
-            self.error("E309", f"`{name}` of `{self.builtin.name}` cannot depend on `training`")
-        elif not isinstance(meaning, Poison):
-            self.error("E303", f"`{name}` of `{self.builtin.name}` is a constant")
-        return POISON
-
-    def flag(self, name: str) -> bool | None:
-        value = self.constant(name)
-        if isinstance(value, bool):
-            return value
-        if value is not POISON:
-            self.error("E303", f"`{name}` of `{self.builtin.name}` is true or false")
-        return None
-
-    def axes(self, name: str = "axis") -> tuple[int, ...] | None:
-        """Axes counted from the front; ``all`` means every axis."""
-        value = self.constant(name)
-        rank = len(self.values[0].shape)
-        if value is ALL:
-            return tuple(range(rank))
-        listed = value if isinstance(value, tuple) else (value,)
-        result = []
-        for axis in listed:
-            if value is POISON or not isinstance(axis, int) or isinstance(axis, bool):
-                if value is not POISON:
-                    self.error("E303", f"`{name}` of `{self.builtin.name}` is an integer or a list")
-                return None
-            if not -rank <= axis < rank:
-                self._no_axis(axis)
-                return None
-            result.append(axis % rank)
-        if len(set(result)) < len(result):
-            self.error("E205", f"an axis is named twice: {list(listed)}")
-            return None
-        return tuple(sorted(result))
-
-    def axis(self, extra: int = 0) -> int | None:
-        """One axis; ``extra`` more positions where the result has a new one."""
-        value = self.constant("axis")
-        rank = len(self.values[0].shape) + extra
-        if value is POISON:
-            return None
-        if not isinstance(value, int) or isinstance(value, bool):
-            self.error("E303", f"`axis` of `{self.builtin.name}` is an integer")
-            return None
-        if not -rank <= value < rank:
-            self._no_axis(value)
-            return None
-        return value % rank
-
-    def _no_axis(self, axis: int) -> None:
-        type = self.values[0].type
-        title = f"axis {axis} is out of range for {type}"
-        if type.rank == 0:
-            title = f"`{self.builtin.name}` needs an axis, but {type} is a single number"
-        self.error("E205", title)
-
-    def shape(self, name: str) -> tuple[Size, ...] | None:
-        """A shape from a list of dimensions, one of which may be -1."""
-        value = self.constant(name)
-        listed = value if isinstance(value, tuple) else (value,)
-        for size in listed:
-            if value is POISON or not isinstance(size, int | Dim) or isinstance(size, bool):
-                if value is not POISON:
-                    self.error("E303", f"`{name}` of `{self.builtin.name}` is a list of dimensions")
-                return None
-        return self._solve(listed) if -1 in listed else tuple(listed)
-
-    def _solve(self, listed: tuple[Size, ...]) -> tuple[Size, ...] | None:
-        known = product(size for size in listed if size != -1)
-        rest = divide_exactly(self.values[0].type.size, known) if known != 0 else None
-        if listed.count(-1) > 1 or rest is None:
-            text = ", ".join(map(str, listed))
-            self.error("E208", f"{self.values[0].type} cannot take the shape [{text}]")
-            return None
-        return tuple(rest if size == -1 else size for size in listed)
+__all__ = ["BUILTINS", "call"]
 
 
 def call(
@@ -172,8 +30,8 @@ def call(
 ) -> Meaning:
     """Apply a primitive to its arguments."""
     builtin = _select(use.name, len(arguments), use)
-    attributes = _bind(frame, use, builtin, span)
-    if attributes is None:
+    bound = _bind(frame, use, builtin, span)
+    if bound is None:
         return POISON
     if not builtin.least <= len(arguments) <= builtin.most:
         frame.error("E324", f"`{use.name}` takes {_count(builtin)}, not {len(arguments)}", span)
@@ -182,12 +40,12 @@ def call(
         folded = _fold(frame, builtin, arguments, span)
         if folded is not None:
             return folded
-    values = [expressions.as_tensor(frame, meaning, at) for meaning, at in arguments]
-    if any(value is None for value in values):
+    operands = [values.as_tensor(frame, meaning, at) for meaning, at in arguments]
+    if any(value is None for value in operands):
         return POISON
-    present = [value for value in values if value is not None]
+    present = [value for value in operands if value is not None]
     spans = [at for _, at in arguments]
-    return builtin.make(_Use(builtin, frame, span, whole, attributes, present, spans))
+    return builtin.make(Use(builtin, frame, span, whole, bound, present, spans))
 
 
 def _select(name: str, count: int, use: DefinitionUse) -> Builtin:
@@ -209,7 +67,7 @@ def _bind(
     frame: Frame, use: DefinitionUse, builtin: Builtin, span: Span
 ) -> dict[str, Meaning] | None:
     names = [name for name, _ in builtin.attributes]
-    given = calls.match_attributes(frame, use, names, span)
+    given = attributes.match_attributes(frame, use, names, span)
     if given is None:
         return None
     for name, default in builtin.attributes:
@@ -244,20 +102,20 @@ def _fold(
 # ------------------------------------------------------------------------ how they build
 
 
-def _elementwise(use: _Use) -> Meaning:
+def _elementwise(use: Use) -> Meaning:
     return use.emit(use.builtin.operator)
 
 
-def _same_name(use: _Use) -> Meaning:
+def _same_name(use: Use) -> Meaning:
     return use.emit(use.builtin.name)
 
 
-def _extremum_of_pair(use: _Use) -> Meaning:
+def _extremum_of_pair(use: Use) -> Meaning:
     result: Meaning = Tensor(use.values[0])
     for value in use.values[1:]:
         if not isinstance(result, Tensor):
             return POISON
-        result = expressions.emit(
+        result = emit(
             use.frame,
             use.builtin.operator,
             [result.value, value],
@@ -268,7 +126,7 @@ def _extremum_of_pair(use: _Use) -> Meaning:
     return result
 
 
-def _reduce(use: _Use) -> Meaning:
+def _reduce(use: Use) -> Meaning:
     axes, keep = use.axes(), use.flag("keep")
     if axes is None or keep is None:
         return POISON
@@ -277,38 +135,38 @@ def _reduce(use: _Use) -> Meaning:
     return use.emit(use.builtin.name, axis=axes, keep=keep)
 
 
-def _argmax(use: _Use) -> Meaning:
+def _argmax(use: Use) -> Meaning:
     axis = use.axis()
     return POISON if axis is None else use.emit("argmax", axis=axis)
 
 
-def _dim(use: _Use) -> Meaning:
+def _dim(use: Use) -> Meaning:
     axis = use.axis()
     return POISON if axis is None else Const(use.values[0].shape[axis])
 
 
-def _count_elements(use: _Use) -> Meaning:
+def _count_elements(use: Use) -> Meaning:
     axes = use.axes()
     if axes is None:
         return POISON
     return Const(product(use.values[0].shape[axis] for axis in axes))
 
 
-def _rank(use: _Use) -> Meaning:
+def _rank(use: Use) -> Meaning:
     return Const(len(use.values[0].shape))
 
 
-def _reshape(use: _Use) -> Meaning:
+def _reshape(use: Use) -> Meaning:
     shape = use.shape("shape")
     return POISON if shape is None else use.emit("reshape", shape=shape)
 
 
-def _broadcast(use: _Use) -> Meaning:
+def _broadcast(use: Use) -> Meaning:
     shape = use.shape("shape")
     return POISON if shape is None else use.emit("broadcast", shape=shape)
 
 
-def _transpose(use: _Use) -> Meaning:
+def _transpose(use: Use) -> Meaning:
     rank = len(use.values[0].shape)
     value = use.constant("axes")
     if isinstance(value, Poison):
@@ -323,7 +181,7 @@ def _transpose(use: _Use) -> Meaning:
     return use.emit("transpose", axes=tuple(a % rank for a in listed))
 
 
-def _squeeze(use: _Use) -> Meaning:
+def _squeeze(use: Use) -> Meaning:
     axes = use.axes()
     if axes is None:
         return POISON
@@ -334,7 +192,7 @@ def _squeeze(use: _Use) -> Meaning:
     return use.emit("reshape", shape=tuple(s for i, s in enumerate(shape) if i not in axes))
 
 
-def _expand(use: _Use) -> Meaning:
+def _expand(use: Use) -> Meaning:
     axis = use.axis(extra=1)
     if axis is None:
         return POISON
@@ -342,20 +200,20 @@ def _expand(use: _Use) -> Meaning:
     return use.emit("reshape", shape=(*shape[:axis], 1, *shape[axis:]))
 
 
-def _concat(use: _Use) -> Meaning:
+def _concat(use: Use) -> Meaning:
     axis = use.axis()
     if axis is None:
         return POISON
     result = use.values[0]
     for value in use.values[1:]:
-        joined = use.emit("concat", expressions.unify("add", [result, value]), axis=axis)
+        joined = use.emit("concat", unify("add", [result, value]), axis=axis)
         if not isinstance(joined, Tensor):
             return POISON
         result = joined.value
     return Tensor(result)
 
 
-def _fitted(use: _Use) -> Meaning:
+def _fitted(use: Use) -> Meaning:
     """A constant of the data, named by the statement that it stands in."""
     if not use.frame.in_data:
         return use.error("E329", "`fitted` belongs in the data section")
@@ -373,7 +231,7 @@ def _fitted(use: _Use) -> Meaning:
     return use.emit("fitted", place=place, default=float(default))
 
 
-def _draw_shape(use: _Use) -> tuple[Size, ...] | None:
+def _draw_shape(use: Use) -> tuple[Size, ...] | None:
     if use.values:
         return use.values[0].shape
     if use.frame.ambient is not None:
@@ -386,15 +244,15 @@ def _draw_shape(use: _Use) -> tuple[Size, ...] | None:
     return None
 
 
-def _scalar(use: _Use, name: str) -> Value | None:
-    value = expressions.as_tensor(use.frame, use.attributes[name], use.span)
+def _scalar(use: Use, name: str) -> Value | None:
+    value = values.as_tensor(use.frame, use.attributes[name], use.span)
     if value is not None and value.shape != ():
         use.error("E303", f"`{name}` of `{use.builtin.name}` is a number")
         return None
-    return expressions.to_real(value) if value is not None and value.type.kind == "int" else value
+    return to_real(value) if value is not None and value.type.kind == "int" else value
 
 
-def _draw(use: _Use, operator: str) -> Value | None:
+def _draw(use: Use, operator: str) -> Value | None:
     shape = _draw_shape(use)
     if shape is None:
         return None
@@ -404,7 +262,7 @@ def _draw(use: _Use, operator: str) -> Value | None:
         return use.frame.builder.place(op, (), Type("real", shape))
 
 
-def _uniform(use: _Use) -> Meaning:
+def _uniform(use: Use) -> Meaning:
     low, high = _scalar(use, "low"), _scalar(use, "high")
     draw = _draw(use, "draw_uniform")
     if low is None or high is None or draw is None:
@@ -413,7 +271,7 @@ def _uniform(use: _Use) -> Meaning:
         return Tensor(low + draw * (high - low))
 
 
-def _normal(use: _Use) -> Meaning:
+def _normal(use: Use) -> Meaning:
     mean, std = _scalar(use, "mean"), _scalar(use, "std")
     draw = _draw(use, "draw_normal")
     if mean is None or std is None or draw is None:
@@ -422,24 +280,27 @@ def _normal(use: _Use) -> Meaning:
         return Tensor(mean + draw * std)
 
 
-def _bernoulli(use: _Use) -> Meaning:
+def _bernoulli(use: Use) -> Meaning:
     p = _scalar(use, "p")
     shape = _draw_shape(use)
     if p is None or shape is None:
         return POISON
-    known = calls.known_number(p)
+    known = known_number(p)
     if known is not None and not 0 <= known <= 1:
         return use.error("E224", f"the probability of `bernoulli` is {known}, not within 0 to 1")
     place = use.frame.number("bernoulli")
     return use.emit("draw_bernoulli", [p], shape=shape, place=place)
 
 
-def _zeros_like(use: _Use) -> Meaning:
+def _fill(use: Use) -> Meaning:
     shape = _draw_shape(use)
     value = _scalar(use, "value")
     if shape is None or value is None:
         return POISON
     return use.emit("broadcast", [value], shape=shape)
+
+
+# --------------------------------------------------------------------------- the rows
 
 
 def _function(name: str, doc: str, operator: str = "", count: int = 1) -> Builtin:
@@ -484,7 +345,7 @@ BUILTINS: dict[str, Builtin] = {
         Builtin("uniform", "uniform draws", _uniform, 0, 1, (("low", 0.0), ("high", 1.0))),
         Builtin("normal", "normal draws", _normal, 0, 1, (("mean", 0.0), ("std", 1.0))),
         Builtin("bernoulli", "true with probability p", _bernoulli, 0, 1, (("p", REQUIRED),)),
-        Builtin("fill", "one number everywhere", _zeros_like, 0, 1, (("value", REQUIRED),)),
+        Builtin("fill", "one number everywhere", _fill, 0, 1, (("value", REQUIRED),)),
         Builtin("fitted", "a constant of the training data", _fitted, 1, 1, (("default", 0.0),)),
     )
 }

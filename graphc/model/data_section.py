@@ -7,23 +7,24 @@ over columns; ``fitted`` nodes in it are constants that training computes once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 from graphc.diagnostics import Label, Span
 from graphc.ir import Body, Builder, Graph, Origin, Type, Value, inline_calls, symbol
 from graphc.language import tree
-from graphc.model import calls, expressions
+from graphc.model import calls, expressions, values
+from graphc.model.constants import rectangular, shape_of
 from graphc.model.frame import Frame, nearest
 from graphc.model.meanings import POISON, Meaning, Poison, Scope, Tensor
 from graphc.model.program import DataInfo, DataPlan, Preparation, StateInfo
+from graphc.model.section import SectionReader
+from graphc.model.settings import KEYS
+from graphc.model.syntax import names_in, parts
 from graphc.ops.leaves import Column, Fitted
 
-if TYPE_CHECKING:
-    from graphc.model.sections import Checked, Sections
+__all__ = ["CheckedData", "DataSection"]
 
-__all__ = ["DATA_KEYS", "DataSection"]
-
-DATA_KEYS = ("file", "train", "test", "split")
 SPLIT_OPTIONS = ("validation", "test", "seed")
 SPLITS = {
     "shuffled": SPLIT_OPTIONS,
@@ -32,18 +33,26 @@ SPLITS = {
 }
 
 
+@dataclass(frozen=True)
+class CheckedData:
+    """The plan, the equations as a graph, and the constants that training computes."""
+
+    plan: DataPlan = field(default_factory=DataPlan)
+    prepare: Preparation = field(default_factory=Preparation)
+    fitted: tuple[StateInfo, ...] = ()
+
+
 class DataSection:
     """Checks the data section of one model."""
 
-    def __init__(self, sections: Sections, checked: Checked) -> None:
-        self.sections = sections
-        self.checked = checked
-        outer = sections.frame
+    def __init__(self, reader: SectionReader) -> None:
+        self.reader = reader
+        outer = reader.frame
         self.frame = Frame(outer.context, outer.home, Builder(Graph()), "data")
         self.frame.column = self._name
         self.frame.in_data = True
-        self.section = sections.sections.get("data")
-        self.known: Mapping[str, Any] | None = sections.settings.columns
+        self.section = reader.sections.get("data")
+        self.known: Mapping[str, Any] | None = reader.settings.columns
         self.equations: dict[str, tree.Expr] = {}
         self.columns: dict[str, Value] = {}
         self.users: dict[str, list[str]] = {}
@@ -52,30 +61,31 @@ class DataSection:
         self.open: list[str] = []
         """Helper names being evaluated, to find a cycle."""
 
-    def check(self) -> None:
-        entries = self.sections.entries("data", None)
+    def check(self) -> CheckedData:
+        """What the section comes to; nothing after an error."""
+        entries = self.reader.entries("data", None)
         files = {k: self._text(k, entries[k]) for k in ("file", "train", "test") if k in entries}
         split = self._split(entries["split"]) if "split" in entries else None
         self._check_files(entries)
-        self.equations = {k: v for k, v in entries.items() if k not in DATA_KEYS}
+        self.equations = {k: v for k, v in entries.items() if k not in KEYS["data"]}
         self._unknown_keys()
-        for name, info in self.sections.inputs.items():
+        for name, info in self.reader.inputs.items():
             self._input(name, info, bool(files))
         if self.frame.diagnostics.errors:
-            return
-        self._collect_fitted()
-        self.checked.data = DataPlan(
+            return CheckedData()
+        fitted = self._collect_fitted()
+        plan = DataPlan(
             files={k: v for k, v in files.items() if v is not None},
             arrays=self.arrays,
             split=split,
             columns={name: tuple(users) for name, users in self.users.items()},
         )
-        self.checked.prepare = Preparation(self.frame.builder.graph, self.roots)
+        return CheckedData(plan, Preparation(self.frame.builder.graph, self.roots), fitted)
 
     # -- keys
 
     def _text(self, key: str, expr: tree.Expr) -> str | None:
-        value = expressions.constant(self.sections.frame, self.sections.scope, expr, f"`{key}`")
+        value = values.constant(self.reader.frame, self.reader.scope, expr, f"`{key}`")
         if isinstance(value, str):
             return value
         if value is not POISON:
@@ -89,17 +99,17 @@ class DataSection:
             self.frame.error(
                 "E511", "`test` needs `train`: the file to train on", entries["test"].span
             )
-        for rule in self.sections.rules("data"):
+        for rule in self.reader.rules("data"):
             self.frame.error("E506", "a line of `data` is `name = value`", rule.span)
 
     def _split(self, expr: tree.Expr) -> dict[str, Any] | None:
-        found = self.sections.options(expr, SPLITS, "split")
+        found = self.reader.options(expr, SPLITS, "split")
         if found is None:
             return None
         kind, given = found
         split: dict[str, Any] = {"kind": kind, "validation": 0, "test": 0, "seed": 0}
         for name, value in given.items():
-            number = self.sections.number(name, value, whole=name == "seed")
+            number = self.reader.number(name, value, whole=name == "seed")
             if number is None:
                 return None
             if isinstance(number, float) and number >= 1 and not number.is_integer():
@@ -113,16 +123,16 @@ class DataSection:
         return split
 
     def _unknown_keys(self) -> None:
-        inputs = list(self.sections.inputs)
+        inputs = list(self.reader.inputs)
         for name in self.equations:
-            read = any(name in _names(e) for other, e in self.equations.items() if other != name)
+            read = any(name in names_in(e) for other, e in self.equations.items() if other != name)
             if name in inputs or read:
                 continue
             self.frame.error(
                 "E501",
                 f"unknown key `{name}` in `data`",
                 self._place(name),
-                help=nearest(name, [*inputs, *DATA_KEYS])
+                help=nearest(name, [*inputs, *KEYS["data"]])
                 or f"inputs and targets are: {', '.join(inputs)}",
             )
 
@@ -142,7 +152,7 @@ class DataSection:
                 "E513", f"the data section says nothing of `{name}`", self.section.kind_span
             )
             return
-        if isinstance(expr, tree.ListExpr) and not _names(expr):
+        if isinstance(expr, tree.ListExpr) and not names_in(expr):
             self._array(name, info, expr)
             return
         if expr is None:
@@ -157,7 +167,7 @@ class DataSection:
         meaning = expressions.evaluate(self.frame, Scope(), expr)
         if isinstance(meaning, Poison):
             return
-        value = expressions.as_tensor(self.frame, meaning, expr.span)
+        value = values.as_tensor(self.frame, meaning, expr.span)
         if value is None:
             return
         converted = self._converted(value, info, expr)
@@ -168,9 +178,9 @@ class DataSection:
         """Names inside a list: columns of single numbers that stand side by side."""
         names: set[str] = set()
         for part in (expr, *self.equations.values()):
-            for item in _parts(part):
+            for item in parts(part):
                 if isinstance(item, tree.ListExpr):
-                    names |= _names(item)
+                    names |= names_in(item)
         return names
 
     def _converted(self, value: Value, info: DataInfo, expr: tree.Expr) -> Value | None:
@@ -191,12 +201,12 @@ class DataSection:
 
     def _array(self, name: str, info: DataInfo, expr: tree.ListExpr) -> None:
         """An array written in the file becomes a column of that name."""
-        value = expressions.constant(self.sections.frame, self.sections.scope, expr, "an array")
+        value = values.constant(self.reader.frame, self.reader.scope, expr, "an array")
         if value is POISON:
             return
-        array = expressions.rectangular(value)
-        shape = _shape(array)
-        wanted = info.type.shape if self.sections.batch else (symbol("n"), *info.type.shape)
+        array = rectangular(value)
+        shape = shape_of(array) or ()
+        wanted = info.type.shape if self.reader.batch else (symbol("n"), *info.type.shape)
         fits = array is not None and len(shape) == len(wanted)
         if not fits or any(
             isinstance(want, int) and want != have
@@ -215,7 +225,7 @@ class DataSection:
 
     def _name(self, name: str, span: Span) -> Meaning | None:
         """A name that is nothing else: a helper of the section, or a column."""
-        if name in self.equations and name not in self.sections.inputs:
+        if name in self.equations and name not in self.reader.inputs:
             return self._helper(name, span)
         if calls.find_definition(self.frame, Scope(), name) is not None and not self._has(name):
             return None
@@ -254,7 +264,7 @@ class DataSection:
         is_label = info.type.kind == "label" and self.alone
         kind = "label" if is_label else "int" if info.type.kind == "label" else info.type.kind
         classes = info.type.classes if is_label else None
-        lead = info.type.shape[:1] if self.sections.batch else ()
+        lead = info.type.shape[:1] if self.reader.batch else ()
         if self.known is None:
             return Type(kind, lead if name in self.listed else info.type.shape, classes)
         column = self.known[name]
@@ -279,12 +289,13 @@ class DataSection:
 
     # -- constants of the data
 
-    def _collect_fitted(self) -> None:
+    def _collect_fitted(self) -> tuple[StateInfo, ...]:
         """Make a state and a root of every constant that training computes."""
         graph = self.frame.builder.graph
         self.roots = inline_calls(graph, self.roots)
         needed = graph.ancestors(self.roots.values())
         graph.keep_only(needed)
+        fitted: list[StateInfo] = []
         for node in graph.topological():
             if not isinstance(node.op, Fitted):
                 continue
@@ -297,7 +308,8 @@ class DataSection:
             self.roots["fitted", name] = node.inputs[0]
             span = node.origin.span or self.current.span
             init = _constant_body(node.op.default, node.tensor)
-            self.checked.fitted.append(StateInfo(name, node.tensor, init, span))
+            fitted.append(StateInfo(name, node.tensor, init, span))
+        return tuple(fitted)
 
 
 def _constant_body(value: float, type: Type) -> Body:
@@ -306,29 +318,3 @@ def _constant_body(value: float, type: Type) -> Body:
     if type.shape:
         result = result.apply("broadcast", shape=type.shape)
     return Body("initial value", "init", builder.graph, (), (result.id,))
-
-
-def _shape(array: Any) -> list[int]:
-    shape: list[int] = []
-    while isinstance(array, tuple):
-        shape.append(len(array))
-        array = array[0]
-    return shape
-
-
-def _parts(expr: Any) -> list[Any]:
-    """An expression and everything inside it."""
-    found: list[Any] = []
-    stack: list[Any] = [expr]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, tuple):
-            stack.extend(item)
-        elif isinstance(item, tree.Expr | tree.Argument | tree.Slice):
-            found.append(item)
-            stack.extend(vars(item).values())
-    return found
-
-
-def _names(expr: Any) -> set[str]:
-    return {item.name for item in _parts(expr) if isinstance(item, tree.Name)}

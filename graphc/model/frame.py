@@ -151,6 +151,11 @@ class Frame:
     def diagnostics(self) -> Diagnostics:
         return self.context.diagnostics
 
+    @property
+    def rebindable(self) -> set[str]:
+        """Names from outside that the repeats around bind anew."""
+        return set().union(*self.rebinds)
+
     # -- names by the text
 
     def path(self, *parts: str) -> str:
@@ -203,6 +208,23 @@ class Frame:
         value = self.make_leaf(lifted)
         self.declared[lifted.name] = Declared(lifted, value)
         return value
+
+    def set_update(self, name: str, value: Value, span: Span, help: str = "") -> bool:
+        """Record the next value of a state: it has one a step, and none outside training. False
+        after an error."""
+        if self.training is False:
+            return True
+        if name in self.updates:
+            self.error(
+                "E319",
+                f"state `{name}` would be updated twice in a step",
+                span,
+                labels=(Label(self.updates[name][1], "first updated here"),),
+                help=help,
+            )
+            return False
+        self.updates[name] = (value, span)
+        return True
 
     def both_projections(self, elaborate: Callable[[bool], T]) -> tuple[T, T, list[str]]:
         """What ``elaborate`` gives in training and in evaluation, where the same declarations must

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphc.diagnostics import Span
 from graphc.ir import Value
-from graphc.language import tree
+from graphc.language import format_expr, tree
 
 if TYPE_CHECKING:
     from graphc.model.frame import Frame, Home
@@ -111,6 +111,29 @@ class DefinitionUse(Meaning):
     @property
     def name(self) -> str:
         return self.definition if isinstance(self.definition, str) else self.definition.name
+
+    @property
+    def title(self) -> str:
+        """``dense{64}``: the use as a person calls it."""
+        parts = [_text(m) for m in self.positional]
+        parts += [f"{name} = {_text(m)}" for name, m in self.attributes]
+        text = ", ".join(parts)
+        if not text or len(text) > 60:
+            return self.name
+        return f"{self.name}{{{text}}}"
+
+
+def _text(meaning: Meaning) -> str:
+    if isinstance(meaning, Const):
+        value = meaning.value
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        return repr(value) if isinstance(value, str) else str(value)
+    if isinstance(meaning, DefinitionUse):
+        return meaning.title
+    if isinstance(meaning, RunTime):
+        return format_expr(meaning.expr)
+    return "…"
 
 
 @dataclass(eq=False)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from graphc.diagnostics import Span
 from graphc.ir import OPERATORS, Body, Builder, Graph, Origin, Type, Value, flatten, symbol
 from graphc.language import tree
-from graphc.model import calls, expressions, statements
+from graphc.model import attributes, statements, values
 from graphc.model.frame import Frame
 from graphc.model.meanings import Definition, DefinitionUse, Scope, Tensor
+from graphc.model.nodes import is_elementwise
 from graphc.model.program import OptimizerGroup
 from graphc.ops.random import Draw
 
@@ -21,7 +22,7 @@ def expand_optimizer(
 ) -> OptimizerGroup | None:
     """The update of ``names`` by one use of an optimizer, or None after errors."""
     before = len(outer.diagnostics.errors)
-    scope = calls.bind_attributes(outer, use, definition, span)
+    scope = attributes.bind_attributes(outer, use, definition, span)
     if scope is None:
         return None
     group = _Optimizer(outer, use, definition, scope, span).run(names)
@@ -76,7 +77,7 @@ class _Optimizer:
         """Handle ``state m = 0``; False for any other statement."""
         if not isinstance(statement, tree.State):
             return False
-        value = expressions.constant(self.frame, self.scope, statement.value, "the initial value")
+        value = values.constant(self.frame, self.scope, statement.value, "the initial value")
         if not isinstance(value, int | float) or isinstance(value, bool):
             self.frame.error(
                 "E602", "a state of an optimizer starts as a number", statement.value.span
@@ -105,7 +106,7 @@ class _Optimizer:
         results = [self.frame.updates[weight][0]]
         for (name, _), operand in zip(self.states, self.operands[2:], strict=True):
             results.append(self.frame.updates[name][0] if name in self.frame.updates else operand)
-        title = calls.title_of(self.use)
+        title = self.use.title
         body = flatten(
             Body(
                 title=title,
@@ -128,7 +129,7 @@ class _Optimizer:
                 )
                 return None
             shape = node.tensor.shape
-            if shape not in ((), FLAT.shape) or not calls.is_elementwise(node):
+            if shape not in ((), FLAT.shape) or not is_elementwise(node):
                 self.frame.error(
                     "E604",
                     f"an optimizer is element-wise, but `{node.op.name}` is not",

@@ -1,16 +1,26 @@
-"""Selectors: which parameters `on weights` or `on h.*` names, which values `after relu` names."""
+"""Selectors: which parameters `on weights` or `on h.*` names, which values `after relu` names.
+
+The short names of parameters are here too: ``h.W`` for ``h.dense1.W``.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from graphc.ir import Body, Call, Graph, Type
+from graphc.ir import Body, Call, Graph, Node, Type
 
-__all__ = ["calls_of", "definitions_in", "match_parameters"]
+__all__ = [
+    "calls_of",
+    "definitions_in",
+    "find_parameter",
+    "match_parameters",
+    "operand_types",
+    "short_names",
+]
 
 
-def match_parameters(pattern: str, types: dict[str, Type]) -> list[str]:
+def match_parameters(pattern: str, types: Mapping[str, Type]) -> list[str]:
     """Parameters that a pattern names, in the order of the model.
 
     ``weights`` have rank 2 or more, ``biases`` rank 1 or less, ``params`` are all. Otherwise the
@@ -25,18 +35,29 @@ def match_parameters(pattern: str, types: dict[str, Type]) -> list[str]:
     if "*" in pattern:
         regex = re.compile(".*".join(map(re.escape, pattern.split("*"))))
         return [name for name in types if regex.fullmatch(name)]
-    exact = [name for name in types if name == pattern]
-    return (
-        exact
-        or [name for name in types if name.startswith(pattern + ".")]
-        or _alias(pattern, list(types))
-    )
+    if pattern in types:
+        return [pattern]
+    below = [name for name in types if name.startswith(pattern + ".")]
+    alias = None if below else find_parameter(pattern, list(types))
+    return [alias] if alias else below
 
 
-def _alias(pattern: str, names: Sequence[str]) -> list[str]:
-    head, _, last = pattern.rpartition(".")
-    below = [n for n in names if n.startswith(head + ".") and n.rsplit(".", 1)[-1] == last]
-    return below if head and len(below) == 1 else []
+def find_parameter(path: str, names: Sequence[str]) -> str | None:
+    """The parameter that a text names: in full, or as ``h.W`` for the only W below h."""
+    return path if path in names else short_names(names).get(path)
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """``h.W`` for ``h.dense1.W`` while it is the only W below h."""
+    full = set(names)
+    short: dict[str, list[str]] = {}
+    for name in names:
+        parts = name.split(".")
+        for depth in range(1, len(parts) - 1):
+            short.setdefault(".".join((*parts[:depth], parts[-1])), []).append(name)
+    return {
+        alias: found[0] for alias, found in short.items() if len(found) == 1 and alias not in full
+    }
 
 
 def calls_of(graph: Graph, definition: str) -> list[int]:
@@ -51,17 +72,33 @@ def calls_of(graph: Graph, definition: str) -> list[int]:
 def definitions_in(graph: Graph) -> dict[str, set[Type]]:
     """Definitions that are called in a graph or in the bodies below it, with their result types."""
     found: dict[str, set[Type]] = {}
+    for _, node, body in _calls_below(graph):
+        types = found.setdefault(body.definition, set())
+        if isinstance(node.type, Type):
+            types.add(node.type)
+    return found
+
+
+def operand_types(graph: Graph, definition: str) -> set[Type]:
+    """Types of the first operand of every call of a definition, bodies included."""
+    return {
+        within[node.inputs[0]].tensor
+        for within, node, body in _calls_below(graph)
+        if body.definition == definition and node.inputs
+    }
+
+
+def _calls_below(graph: Graph) -> Iterator[tuple[Graph, Node, Body]]:
+    """Every call in a graph and in the bodies below it: the graph it is in, its node, its body."""
     seen: set[int] = set()
-    stack: list[Graph] = [graph]
+    stack = [graph]
     while stack:
-        for node in stack.pop():
+        within = stack.pop()
+        for node in within:
             if not isinstance(node.op, Call):
                 continue
             body: Body = node.op.body
-            types = found.setdefault(body.definition, set())
-            if isinstance(node.type, Type):
-                types.add(node.type)
+            yield within, node, body
             if id(body) not in seen:
                 seen.add(id(body))
                 stack.append(body.graph)
-    return found

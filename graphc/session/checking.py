@@ -16,8 +16,7 @@ from pathlib import Path
 
 from graphc.diagnostics import Diagnostics, Source
 from graphc.language import parse, tree
-from graphc.model import ModelSpec, Program, elaborate
-from graphc.model.elaborate import Settings
+from graphc.model import ModelSpec, Program, Settings, elaborate
 from graphc.runtime import ColumnInfo, RunError, describe
 
 __all__ = ["Checked", "Request", "check", "deep_recursion"]
