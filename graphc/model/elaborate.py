@@ -351,6 +351,7 @@ class _Model:
             roots=self.roots,
             parameters={n: d.lifted.type for n, d in declared if d.lifted.kind == "param"},
             batch=batch_dimension(self.frame, self.inputs),
+            sound=not self.diagnostics.errors,
         )
 
     def _spec(self) -> ModelSpec | None:

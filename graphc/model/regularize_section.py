@@ -83,16 +83,26 @@ def _splice(reader: SectionReader, rule: tree.Placed, use: DefinitionUse) -> Spl
     definitions = definitions_in(graph)
     match = "" if nodes or pattern not in definitions else pattern
     if not nodes and not match:
-        known = [*reader.frame.bindings, *definitions]
+        if not reader.sound and _may_be_lost(reader, pattern):
+            return None
+        home = reader.frame.home
+        known = [*reader.frame.bindings, *definitions, *home.known()]
+        unused = f"the model never uses `{pattern}`" if home.find(pattern) else ""
         reader.frame.error(
             "E507",
             f"`{pattern}` selects no value",
             rule.selector.span,
-            help=nearest(pattern, known)
+            help=unused
+            or nearest(pattern, known)
             or "a selector of values names a value of the model or a definition that it uses",
         )
         return None
     return _splice_at(reader, rule, use, nodes, match)
+
+
+def _may_be_lost(reader: SectionReader, pattern: str) -> bool:
+    """Whether a name is right as such, so that only another error keeps it from being found."""
+    return reader.scope.find(pattern) is not None or reader.frame.home.find(pattern) is not None
 
 
 def _splice_at(

@@ -20,6 +20,10 @@ __all__ = ["SectionReader"]
 
 WORDS = frozenset({"f32", "f64", "min", "max"})
 """Bare words that stand for texts."""
+RANKS = {
+    "weights": "weights are parameters of rank 2 or more, as real[64, 10]",
+    "biases": "biases are parameters of rank 1 or less",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +39,8 @@ class SectionReader:
     roots: Mapping[RootKey, int]
     parameters: Mapping[str, Type]
     batch: str | None
+    sound: bool
+    """Whether the statements had no error. Otherwise what a name misses may be due to one."""
 
     def entries(self, kind: str, keys: Sequence[str] | None) -> dict[str, tree.Expr]:
         """The section's ``key = value`` lines, with the command line's values on top."""
@@ -144,14 +150,14 @@ class SectionReader:
     def select(self, selector: tree.Selector) -> list[str]:
         """Parameters that a selector names; none is an error."""
         found = match_parameters(selector.pattern, self.parameters)
-        if not found:
-            known = [*self.parameters, "weights", "biases", "params"]
+        near = nearest(selector.pattern, self.parameters)
+        if not found and (self.sound or near):
             have = ", ".join(list(self.parameters)[:6]) or "none"
             self.frame.error(
                 "E507",
                 f"`{selector.pattern}` selects no parameter",
                 selector.span,
-                help=nearest(selector.pattern, known) or f"parameters are: {have}",
+                help=RANKS.get(selector.pattern) or near or f"parameters are: {have}",
             )
         return found
 

@@ -64,11 +64,13 @@ def read_settings(texts: Mapping[str, str]) -> dict[str, Setting]:
     """Parse ``NAME=VALUE`` texts. A value that is no expression counts as a text (a path, say)."""
     result = {}
     for name, text in texts.items():
-        source = Source(f"the value of {name}", f"hyper value = {text}\n")
+        last = name.rpartition(".")[2]
+        head = f"hyper {last if last.isidentifier() else 'value'} = "
+        source = Source(f"the value of {name}", f"{head}{text}\n")
         quiet = Diagnostics()
         read = parse(source, quiet).statements
         if quiet.errors or len(read) != 1 or not isinstance(read[0], tree.Hyper):
-            expr: tree.Expr = tree.Text(Span(source, 14, 14 + len(text)), text)
+            expr: tree.Expr = tree.Text(Span(source, len(head), len(head) + len(text)), text)
         else:
             expr = read[0].value
         result[name] = Setting(text, expr)

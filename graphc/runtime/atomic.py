@@ -8,6 +8,7 @@ file stands and the temporary is removed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -19,7 +20,7 @@ import numpy as np
 
 from graphc.runtime.errors import RunError
 
-__all__ = ["json_ready", "write_atomic", "write_json_atomic"]
+__all__ = ["json_ready", "read_regular", "write_atomic", "write_json_atomic"]
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -44,7 +45,15 @@ def write_atomic(path: Path, data: bytes) -> None:
 def write_json_atomic(path: Path, value: Any) -> None:
     """Replace the file at ``path`` by ``value`` as indented JSON."""
     text = json.dumps(json_ready(value), indent=2, ensure_ascii=False, allow_nan=False)
-    write_atomic(path, (text + "\n").encode())
+    # A path that is not text in this locale has lone surrogates; JSON writes them as escapes.
+    write_atomic(path, (text + "\n").encode(errors="backslashreplace"))
+
+
+def read_regular(path: Path) -> bytes:
+    """The bytes of a regular file. OSError for any other: reading a pipe would wait for ever."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return path.read_bytes()
 
 
 def json_ready(value: Any) -> Any:

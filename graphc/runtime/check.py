@@ -31,9 +31,9 @@ def select_columns(raw: Raw, signature: Signature, *, need_targets: bool = True)
     selected: Arrays = {}
     for column, read_by in readers(signature, names):
         if column not in raw:
+            readers_named = f", which {listing(read_by)} read{'s' if len(read_by) == 1 else ''}"
             raise RunError(
-                f"there is no column {column}, which {listing(read_by)} "
-                f"read{'s' if len(read_by) == 1 else ''}",
+                f"there is no column {column}{'' if read_by == [column] else readers_named}",
                 help=f"{did_you_mean(column, raw)}the data has {listing(raw)}",
             )
         selected[column] = raw[column]
@@ -57,6 +57,8 @@ def check_raw(
         for name in read_by:
             if module.classes.get(name):
                 _expect_known_classes(column, selected[column], module.classes[name])
+            else:
+                _expect_numbers(column, selected[column], name, module.signature)
 
 
 def check_batch(
@@ -206,6 +208,31 @@ def _expect_known_classes(column: str, values: Array, classes: Sequence[str]) ->
             f"unknown class '{unknown[0]}' in row {row} of column {column}",
             help=f"{did_you_mean(unknown[0], classes)}the model knows {listing(classes)}",
         )
+
+
+def _expect_numbers(column: str, values: Array, name: str, signature: Signature) -> None:
+    if values.dtype.kind not in "UST":
+        return
+    entry = {**signature["inputs"], **signature["targets"]}[name]
+    wanted = type_text(entry["kind"], entry["shape"], entry.get("classes"))
+    raise RunError(
+        f"column {column} holds text, '{_first_text(values)}' for one, but {name} is {wanted}",
+        help="give it numbers; a number has a point in it, not a comma",
+    )
+
+
+def _first_text(values: Array) -> str:
+    """The first value that is not a number, or else the first."""
+    texts = [str(value) for value in values.ravel()[:1000]]
+    return next((text for text in texts if not _is_number(text)), texts[0])
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _row(where: tuple[Any, ...], rows: Array | None) -> int:

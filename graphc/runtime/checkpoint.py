@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as parse_tensors
 from safetensors.numpy import save as serialize_tensors
 
-from graphc.runtime.atomic import json_ready, write_atomic, write_json_atomic
+from graphc.runtime.atomic import json_ready, read_regular, write_atomic, write_json_atomic
 from graphc.runtime.errors import RunError
 from graphc.runtime.face import Array, Arrays, Signature
 from graphc.runtime.wording import listing
@@ -36,6 +36,8 @@ __all__ = [
 FORMAT = 1
 _KEY = "graphc"
 _BOOKKEEPING = frozenset({"step", "seed", "epochs", "steps_per_epoch"})
+_ALWAYS = frozenset({"step", "seed"})
+_DTYPE_KINDS = {"real": "f", "bool": "b"}
 
 
 @dataclass(frozen=True)
@@ -131,11 +133,14 @@ def _types(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def _read(path: Path) -> tuple[Arrays, CheckpointInfo]:
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except FileNotFoundError as problem:
         raise RunError(f"there is no checkpoint {path}", help="train the model first") from problem
     except OSError as problem:
-        raise RunError(f"cannot read {path}: {problem.strerror or problem}") from problem
+        raise RunError(
+            f"cannot read {path}: {problem.strerror or problem}",
+            help="the run is damaged; start a new one",
+        ) from problem
     try:
         state = {name: array.copy() for name, array in parse_tensors(data).items()}
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as problem:
@@ -152,12 +157,23 @@ def _info(path: Path, data: bytes) -> CheckpointInfo:
     try:
         told = json.loads(header["__metadata__"][_KEY])
         known = {entry.name for entry in dataclasses.fields(CheckpointInfo)}
-        return CheckpointInfo(**{key: value for key, value in told.items() if key in known})
+        info = CheckpointInfo(**{key: value for key, value in told.items() if key in known})
+        _expect_sound(info)
     except (KeyError, ValueError, TypeError, AttributeError) as problem:
         raise RunError(
             f"{path} is a safetensors file, but not a checkpoint of graphc",
             help="give a file that graphc saved, best.safetensors or last.safetensors",
         ) from problem
+    return info
+
+
+def _expect_sound(info: CheckpointInfo) -> None:
+    """ValueError unless the values that a run goes on from are of their types."""
+    counts = (info.epoch, info.step, info.best_epoch, info.format)
+    if not all(isinstance(count, int) and count >= 0 for count in counts):
+        raise ValueError("a count in it is not one")
+    if not isinstance(info.best_value, int | float | None):
+        raise ValueError("its best value is not a number")
 
 
 def _expect_same_model(
@@ -182,5 +198,10 @@ def _differences(state: Arrays, signature: Signature) -> list[str]:
             words.append(f"{name} is not in it")
         elif list(state[name].shape) != shape:
             words.append(f"{name} is {list(state[name].shape)} in it and {shape} in the model")
+        elif state[name].dtype.kind != _DTYPE_KINDS.get(entry.get("kind", "real"), "i"):
+            words.append(f"{name} holds {state[name].dtype} values in it")
+    for name in sorted(_BOOKKEEPING & set(state) | _ALWAYS):
+        if name not in state or state[name].shape or state[name].dtype.kind != "i":
+            words.append(f"{name} is not a count in it")
     extra = [name for name in state if name not in expected and name not in _BOOKKEEPING]
     return words + [f"{name} is not in the model" for name in extra]

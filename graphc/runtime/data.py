@@ -54,6 +54,8 @@ def _format(path: Path) -> _Format:
         ) from problem
     if path.is_dir():
         raise RunError(f"{path} is a folder, not a data file", help="give the path of the file")
+    if not path.is_file():
+        raise RunError(f"{path} is not a regular file", help="save the data as a file")
     if size == 0:
         raise RunError(f"{path} is empty", help="write it again")
     return known

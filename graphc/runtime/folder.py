@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from graphc.runtime.atomic import json_ready, write_atomic, write_json_atomic
+from graphc.runtime.atomic import json_ready, read_regular, write_atomic, write_json_atomic
 from graphc.runtime.checkpoint import CheckpointInfo, save_checkpoint
 from graphc.runtime.errors import RunError
 from graphc.runtime.face import Arrays
@@ -153,11 +153,16 @@ class RunFolder:
     def _line(self, number: int, line: str) -> dict[str, Any]:
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             record = None
-        if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
+        if not isinstance(record, dict) or not _is_epoch(record):
             raise RunError(f"line {number} of {self.metrics} is damaged", help="delete the line")
         return record
+
+
+def _is_epoch(record: Mapping[str, Any]) -> bool:
+    counts = (record.get("epoch"), record.get("step"))
+    return all(isinstance(count, int) and count >= 1 for count in counts)
 
 
 def _next_free(parent: Path, model: str) -> Path:
@@ -218,15 +223,18 @@ def _safe(name: str) -> PurePosixPath:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode()
+        return read_regular(path).decode()
     except (OSError, UnicodeDecodeError) as problem:
-        raise RunError(f"cannot read {path}: {problem}", help="the run may be damaged") from problem
+        reason = getattr(problem, "strerror", None) or problem
+        raise RunError(
+            f"cannot read {path}: {reason}", help="the run is damaged; start a new one"
+        ) from problem
 
 
 def _json_object(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(_text(path))
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise RunError(
             f"{path} is damaged: {problem}", help="start a new run from model.gc"
         ) from problem

@@ -239,8 +239,10 @@ class _Run:
                 objective = float(step(batch))
             except FloatingPointError as problem:
                 # A generated trainer refuses to update from such an objective.
-                where = f"in epoch {self.epoch + 1}, step {number + 1} of {self.steps}"
-                raise self._diverged(f"{problem}: {where}") from problem
+                raise self._diverged(
+                    f"the objective became NaN or infinite in epoch {self.epoch + 1}, "
+                    f"step {number + 1} of {self.steps}"
+                ) from problem
             # A difference with itself is zero for finite numbers only.
             if objective - objective != 0.0:
                 raise self._diverged(

@@ -102,11 +102,12 @@ def _array(archive: zipfile.ZipFile, name: str, path: Path) -> Array:
 def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and dtype. ValueError for what is not an array."""
     version = npy.read_magic(member)
-    if version == (1, 0):
-        shape, _, dtype = npy.read_array_header_1_0(member)
-    elif version == (2, 0):
-        shape, _, dtype = npy.read_array_header_2_0(member)
-    else:
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    if version not in readers:
         # Later versions exist for the field names of structured arrays, which no model reads.
         raise ValueError(f"an array in it has the unknown format version {version}")
+    try:
+        shape, _, dtype = readers[version](member)
+    except ValueError as problem:
+        raise ValueError("the header of an array in it is damaged") from problem
     return shape, dtype

@@ -279,7 +279,7 @@ def _request(folder: RunFolder, config: Mapping[str, Any]) -> Request:
             base=Path(config["base"]),
             sets=_texts(config["set"]),
             examples=_texts(config["at"]),
-            precision=config["precision"],
+            precision=_precision(config["precision"]),
             files={name: texts[stored] for name, stored in config["files"].items()},
             columns=_columns(config["columns"]),
         )
@@ -288,6 +288,12 @@ def _request(folder: RunFolder, config: Mapping[str, Any]) -> Request:
             f"{folder.path / 'config.json'} is damaged: {problem!r}",
             help=f"start a new run: graphc train {folder.model}",
         ) from problem
+
+
+def _precision(value: object) -> str | None:
+    if value not in (None, "f32", "f64"):
+        raise ValueError(f"precision is {value!r}")
+    return None if value is None else str(value)
 
 
 def _texts(value: Mapping[str, Any]) -> dict[str, str]:

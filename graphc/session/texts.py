@@ -25,7 +25,10 @@ def read_model(path_or_text: str | os.PathLike[str]) -> Source:
 
 def _bytes(path: Path) -> bytes:
     try:
-        # One byte more than allowed is enough to know; a device may have no end at all.
+        if path.exists() and not path.is_file() and not path.is_dir():
+            # Opening a pipe waits for a writer, and a device may have no end at all.
+            raise RunError(f"{path} is not a regular file", help="save the model as a file")
+        # One byte more than allowed is enough to know.
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError as problem:

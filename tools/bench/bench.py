@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -142,6 +143,27 @@ def torch_step(sizes: tuple[int, ...], batch: int) -> Step | None:
     return step
 
 
+def products(sizes: tuple[int, ...], batch: int) -> Step:
+    """The matrix products of a training step alone: one forward and two backward a layer."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    calls = []
+    for layer, (fan_in, fan_out) in enumerate(pairwise(sizes)):
+        x = rng.normal(size=(batch, fan_in)).astype(np.float32)
+        w = rng.normal(size=(fan_in, fan_out)).astype(np.float32)
+        d = rng.normal(size=(batch, fan_out)).astype(np.float32)
+        calls += [(x, w, x @ w), (x.T, d, x.T @ d)]
+        if layer:
+            calls.append((d, w.T, d @ w.T))
+
+    def run() -> None:
+        for a, b, out in calls:
+            np.dot(a, b, out=out)
+
+    return run
+
+
 def rate(step: Step, count: int) -> float:
     start = time.perf_counter()
     for _ in range(count):
@@ -152,26 +174,34 @@ def rate(step: Step, count: int) -> float:
 def step_times(repeat: int, count: int) -> list[str]:
     """Training steps, graphc and PyTorch in turn."""
     lines = [
-        "| network, batch | graphc, µs | PyTorch eager, fused Adam, µs | PyTorch ÷ graphc |",
-        "|---|---|---|---|",
+        "| network, batch | graphc, µs | in matrix products | PyTorch eager, fused Adam, µs "
+        "| PyTorch ÷ graphc |",
+        "|---|---|---|---|---|",
     ]
     for sizes, batch in NETWORKS:
-        own, peer = graphc_step(sizes, batch), torch_step(sizes, batch)
+        own, peer, bare = (
+            graphc_step(sizes, batch),
+            torch_step(sizes, batch),
+            products(sizes, batch),
+        )
         times: list[float] = []
         peers: list[float] = []
+        inner: list[float] = []
         for _ in range(repeat + 1):
             times.append(rate(own, count))
+            inner.append(rate(bare, count))
             if peer is not None:
                 peers.append(rate(peer, count))
         times, peers = times[1:], peers[1:]
+        share = f"{statistics.median(inner[1:]) / statistics.median(times):.0%}"
         name = f"{'-'.join(map(str, sizes))}, {batch}"
         if not peers:
-            lines.append(f"| {name} | {spread(times, 1e-6, 1)} | not installed | |")
+            lines.append(f"| {name} | {spread(times, 1e-6, 1)} | {share} | not installed | |")
             continue
         ratio = statistics.median(peers) / statistics.median(times)
         each = [b / a for a, b in zip(times, peers, strict=True)]
         lines.append(
-            f"| {name} | {spread(times, 1e-6, 1)} | {spread(peers, 1e-6, 1)} "
+            f"| {name} | {spread(times, 1e-6, 1)} | {share} | {spread(peers, 1e-6, 1)} "
             f"| {ratio:.1f} ({min(each):.1f}–{max(each):.1f}) |"
         )
     return lines
@@ -190,7 +220,15 @@ def epoch_from_cold() -> list[str]:
             start = time.perf_counter()
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
             times.append(time.perf_counter() - start)
-    return [f"`graphc train models/digits.gc` for one epoch, cold: {spread(times[1:], 1, 2)} s"]
+    return [
+        f"`graphc train models/digits.gc` for one epoch, cold: {spread(times[1:], 1, 2)} s.",
+        f"Largest peak memory of all processes above: {peak_memory():.0f} MB.",
+    ]
+
+
+def peak_memory() -> float:
+    """Of the largest child process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 
 
 def machine() -> list[str]:
