@@ -6,6 +6,7 @@ a run, 2 for wrong usage, 130 after Ctrl-C.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
@@ -52,11 +53,19 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out a command line and return its exit status; no error leaves this function."""
-    terminal = Terminal()
     _print_anything()
     try:
+        return _status(list(arguments), Terminal())
+    except OSError:
+        # The outputs are full or closed: nobody can be told.
+        _forget_output()
+        return 1
+
+
+def _status(arguments: list[str], terminal: Terminal) -> int:
+    try:
         result: Any = graphc.main(
-            list(arguments), prog_name="graphc", standalone_mode=False, obj=terminal
+            arguments, prog_name="graphc", standalone_mode=False, obj=terminal
         )
         sys.stdout.flush()
     except click.ClickException as problem:
@@ -66,31 +75,30 @@ def run(arguments: Sequence[str]) -> int:
         terminal.say_error("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        _forget_output()
-        return 1
+        raise
     except Exception as problem:
         from graphc.cli.failures import report
 
-        return _after_failure(report(problem, terminal))
+        status = report(problem, terminal)
+        sys.stdout.flush()
+        return status
     return result if isinstance(result, int) else 0
 
 
 def _print_anything() -> None:
-    """A terminal that cannot show a letter gets an escape in its place, not an exception."""
+    """A terminal that cannot show a letter gets an escape in its place, not an exception; an
+    output that was closed before the start takes everything."""
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
 
 
-def _after_failure(status: int) -> int:
-    """What is left in the buffer of a full disk must not fail once more when Python exits."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        _forget_output()
-    return status
-
-
 def _forget_output() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """What is left in the buffers must not fail once more when Python exits."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            os.dup2(nowhere, stream.fileno())

@@ -14,7 +14,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-__all__ = ["CompileError", "Diagnostic", "Diagnostics", "Label", "Source", "Span"]
+__all__ = [
+    "MOST_ERRORS",
+    "CompileError",
+    "Diagnostic",
+    "Diagnostics",
+    "Label",
+    "Source",
+    "Span",
+]
 
 Severity = Literal["error", "warning"]
 
@@ -96,17 +104,27 @@ class Diagnostic:
     help: str = ""
 
 
+MOST_ERRORS = 1000
+"""A text with more errors than this is read no further: it takes long and tells nothing new."""
+
+
 @dataclass
 class Diagnostics:
     """A bag of diagnostics in the order in which they were found, without repetition."""
 
     items: list[Diagnostic] = field(default_factory=list)
     _seen: set[Diagnostic] = field(default_factory=set)
+    _errors: int = 0
 
     def add(self, diagnostic: Diagnostic) -> None:
-        if diagnostic not in self._seen:
-            self._seen.add(diagnostic)
-            self.items.append(diagnostic)
+        """Take a diagnostic in. Raises CompileError at the last error that there is room for."""
+        if diagnostic in self._seen:
+            return
+        self._seen.add(diagnostic)
+        self.items.append(diagnostic)
+        self._errors += diagnostic.severity == "error"
+        if self._errors >= MOST_ERRORS:
+            raise CompileError(self)
 
     def error(
         self,

@@ -18,18 +18,30 @@ __all__ = ["render_diagnostic", "render_json", "render_text"]
 
 _TAB = 4
 _LONG_LINE = 140
+_MOST = 120
+"""Nobody reads more diagnostics of one run than these."""
 _BEFORE, _AFTER = 50, 80
 """Characters of a long line that are shown before and behind the place that matters in it."""
 
 
 def render_text(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> str:
-    """All diagnostics, a blank line between them, without a line break at the end; where there
-    are errors, the last line counts them. The empty text for none."""
+    """The first 120 diagnostics, errors before warnings where there are more, with a blank
+    line between them and no line break at the end; where there are errors, the last line counts
+    all of them. The empty text for none."""
     items = list(diagnostics)
-    parts = [render_diagnostic(item, color=color) for item in items]
+    shown = items if len(items) <= _MOST else _first(items)
+    parts = [render_diagnostic(item, color=color) for item in shown]
+    if len(items) > len(shown):
+        parts.append(f"… and {len(items) - len(shown):,} more")
     if any(item.severity == "error" for item in items):
         parts.append(_Paint(color).strong(_count(items)))
     return "\n\n".join(parts)
+
+
+def _first(items: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """As many as are shown, in the order in which they were found."""
+    by_weight = sorted(range(len(items)), key=lambda place: items[place].severity != "error")
+    return [items[place] for place in sorted(by_weight[:_MOST])]
 
 
 def render_diagnostic(diagnostic: Diagnostic, *, color: bool = False) -> str:

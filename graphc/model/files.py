@@ -6,6 +6,7 @@ file is read once and keeps names of its own.
 
 from __future__ import annotations
 
+import errno
 import posixpath
 import re
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ from graphc.model.frame import Frame, Home
 from graphc.model.meanings import Definition
 
 __all__ = ["Files", "words_of_errors"]
+
+MAX_BYTES = 8_000_000
 
 
 class Files:
@@ -127,7 +130,7 @@ class Files:
             return Source(key, self.given[key])
         path = Path(self.source.name).parent / key
         try:
-            return Source(str(path), path.read_text(encoding="utf-8"))
+            return Source(str(path), _text(path))
         except (OSError, ValueError) as error:
             reason = "it is not UTF-8 text" if isinstance(error, ValueError) else _reason(error)
             self.frame.error("E351", f"cannot read `{path}`: {reason}", statement.path.span)
@@ -139,6 +142,15 @@ def words_of_errors(diagnostics: Diagnostics) -> frozenset[str]:
     spans = [item.span for item in diagnostics.errors if item.span is not None]
     lines = {span.source.line_text(span.line) for span in spans}
     return frozenset(word for line in lines for word in re.findall(r"\w+", line))
+
+
+def _text(path: Path) -> str:
+    """OSError or ValueError for what is no text file: a pipe or a device might never end."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    if path.stat().st_size > MAX_BYTES:
+        raise OSError(errno.EFBIG, f"it has more than {MAX_BYTES // 1_000_000} MB")
+    return path.read_text(encoding="utf-8-sig")
 
 
 def _reason(error: Exception) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal, TypeVar
 
 from graphc.diagnostics import Diagnostics, Label, Span
@@ -355,9 +356,13 @@ def _one_line(text: str) -> str:
     return first if len(first) <= 60 else first[:57] + "…"
 
 
+_MOST_COMPARED = 500
+"""Names that a wrong one is compared with: more would take long in a file that is no model."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """``did you mean `relu`?`` or nothing."""
-    unique = sorted(set(known))
+    unique = sorted(set(islice(known, _MOST_COMPARED)))
     close = difflib.get_close_matches(name, unique, n=1, cutoff=0.6)
     if not close:
         close = [k for k in unique if k.lower() == name.lower()][:1]

@@ -13,6 +13,9 @@ import json
 import math
 import os
 import secrets
+import signal
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ import numpy as np
 
 from graphc.runtime.errors import RunError
 
-__all__ = ["json_ready", "read_regular", "write_atomic", "write_json_atomic"]
+__all__ = ["json_ready", "read_regular", "uninterrupted", "write_atomic", "write_json_atomic"]
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -47,6 +50,27 @@ def write_json_atomic(path: Path, value: Any) -> None:
     text = json.dumps(json_ready(value), indent=2, ensure_ascii=False, allow_nan=False)
     # A path that is not text in this locale has lone surrogates; JSON writes them as escapes.
     write_atomic(path, (text + "\n").encode(errors="backslashreplace"))
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Holds a Ctrl-C back until the block is done: several files that belong together."""
+    before = signal.getsignal(signal.SIGINT)
+    # Only this handler raises KeyboardInterrupt, and only the main thread may change it.
+    if (
+        before is not signal.default_int_handler
+        or threading.current_thread() is not threading.main_thread()
+    ):
+        yield
+        return
+    held: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if held:
+        raise KeyboardInterrupt
 
 
 def read_regular(path: Path) -> bytes:

@@ -198,10 +198,10 @@ def _differences(state: Arrays, signature: Signature) -> list[str]:
             words.append(f"{name} is not in it")
         elif list(state[name].shape) != shape:
             words.append(f"{name} is {list(state[name].shape)} in it and {shape} in the model")
-        elif state[name].dtype.kind != _DTYPE_KINDS.get(entry.get("kind", "real"), "i"):
+        elif state[name].dtype.kind not in _DTYPE_KINDS.get(entry.get("kind", "real"), "iu"):
             words.append(f"{name} holds {state[name].dtype} values in it")
     for name in sorted(_BOOKKEEPING & set(state) | _ALWAYS):
-        if name not in state or state[name].shape or state[name].dtype.kind != "i":
+        if name not in state or state[name].shape or state[name].dtype.kind not in "iu":
             words.append(f"{name} is not a count in it")
     extra = [name for name in state if name not in expected and name not in _BOOKKEEPING]
     return words + [f"{name} is not in the model" for name in extra]

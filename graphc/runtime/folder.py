@@ -8,9 +8,12 @@ summary.json        how it ended
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,6 +22,11 @@ from graphc.runtime.atomic import json_ready, read_regular, write_atomic, write_
 from graphc.runtime.checkpoint import CheckpointInfo, save_checkpoint
 from graphc.runtime.errors import RunError
 from graphc.runtime.face import Arrays
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["RunFolder"]
 
@@ -47,13 +55,17 @@ class RunFolder:
         ``version`` is graphc's. RunError when ``path`` holds something already.
         """
         folder = cls(_next_free(Path(parent), model) if path is None else _new(Path(path)))
-        write_atomic(folder.model, text.encode())
-        for name, content in (files or {}).items():
-            target = folder.path / "files" / _safe(name)
-            _make(target.parent)
-            write_atomic(target, content.encode())
-        # Last, because a folder counts as a run once it has its configuration.
-        write_json_atomic(folder.path / "config.json", {**(config or {}), "graphc": version})
+        try:
+            write_atomic(folder.model, text.encode())
+            for name, content in (files or {}).items():
+                target = folder.path / "files" / _safe(name)
+                _make(target.parent)
+                write_atomic(target, content.encode())
+            # Last, because a folder counts as a run once it has its configuration.
+            write_json_atomic(folder.path / "config.json", {**(config or {}), "graphc": version})
+        except BaseException:
+            folder.discard()
+            raise
         return folder
 
     @classmethod
@@ -71,6 +83,34 @@ class RunFolder:
                 help="give a folder that a training run made",
             )
         return folder
+
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keeps other processes from training in this folder; RunError when one already does.
+
+        The claim ends with the process, however that ends. Where there are no locks, it does
+        nothing.
+        """
+        if fcntl is None:
+            yield
+            return
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            _lock(descriptor, self.path)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def discard(self) -> None:
+        """Take back a folder in which nothing was saved yet; one with a checkpoint stays."""
+        if self.last.exists() or self.best.exists():
+            return
+        shutil.rmtree(self.path / "files", ignore_errors=True)
+        for name in ("config.json", "model.gc", "metrics.jsonl", "summary.json"):
+            with contextlib.suppress(OSError):
+                (self.path / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
 
     @property
     def model(self) -> Path:
@@ -158,6 +198,18 @@ class RunFolder:
         if not isinstance(record, dict) or not _is_epoch(record):
             raise RunError(f"line {number} of {self.metrics} is damaged", help="delete the line")
         return record
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as problem:
+        raise RunError(
+            f"another process is training in {path}",
+            help="wait until it ends, or start a run of its own",
+        ) from problem
+    except OSError:
+        return  # a file system without locks
 
 
 def _is_epoch(record: Mapping[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from graphc.runtime.atomic import uninterrupted
 from graphc.runtime.check import check_raw
 from graphc.runtime.checkpoint import (
     CheckpointInfo,
@@ -263,16 +264,17 @@ class _Run:
         """Take an epoch into the run. `last` is written after all else: a run that is killed
         before it repeats the epoch when it is resumed, and writes the same again."""
         best = Best(record.epoch, record.value, state) if record.best else self.best
-        if self.folder is not None:
-            info = self._info(state, record.epoch, record.value, best)
-            self.folder.append_epoch(record.as_json())
-            if record.best:
-                self.folder.save_best(state, info)
-            self.folder.save_last(state, info)
-        self.best = best
-        self.last = state
-        self.epoch = record.epoch
-        self.history.append(record)
+        with uninterrupted():
+            if self.folder is not None:
+                info = self._info(state, record.epoch, record.value, best)
+                self.folder.append_epoch(record.as_json())
+                if record.best:
+                    self.folder.save_best(state, info)
+                self.folder.save_last(state, info)
+            self.best = best
+            self.last = state
+            self.epoch = record.epoch
+            self.history.append(record)
         self.reporter.epoch(record)
 
     def _expect_finite(self, state: Arrays, when: str) -> None:

@@ -6,9 +6,10 @@ that its configuration records. Nothing in the folder is ever executed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -154,8 +155,11 @@ class Run:
         source = self.model.generated.printed(
             weights=weights.name, steps_per_epoch=self.steps_per_epoch
         )
-        save_weights(self.model.module, weights, self.state)
-        write_atomic(target, source.encode())
+        # The weights take their place last: a module and weights that do not fit would be worse
+        # than the ones that were there.
+        with saved_weights(self.model.module, weights, self.state) as finished:
+            write_atomic(target, source.encode())
+            os.replace(finished, weights)
         return weights
 
     @property
@@ -206,15 +210,22 @@ def load(
     )
 
 
-def save_weights(module: Module, path: Path, state: Arrays) -> None:
-    """A state as the npz file that generated modules read, whole or not at all."""
+@contextlib.contextmanager
+def saved_weights(module: Module, path: Path, state: Arrays) -> Iterator[Path]:
+    """A state as the npz file that generated modules read, under a temporary name beside ``path``
+    to be renamed. RunError when the disk does not let it be written."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        cast(Any, module).save(str(path), state)
+        cast(Any, module).save(str(temporary), state)
+        yield temporary
     except OSError as problem:
         raise RunError(
             f"cannot write {path}: {problem.strerror or problem}",
-            help="free some disk space or check the permissions",
+            help="free some disk space or check the permissions; older files stand as they were",
         ) from problem
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def expect_same_text(run: Run, path: str | os.PathLike[str]) -> None:

@@ -38,9 +38,17 @@ def start(model: Model, *, folder: Folder, report: Report | None) -> Run:
     _expect_objective(model)
     module, parts = model.parts()
     state = initial_state(module, parts.train, model.spec.train.seed)
-    kept = None if folder is False else _new_folder(model, folder)
-    result = _trained(model, module, state, parts, kept, report)
-    return _run(model, module, parts, kept, result, [])
+    if folder is False:
+        result = _trained(model, module, state, parts, None, report)
+        return _run(model, module, parts, None, result, [])
+    kept = _new_folder(model, folder)
+    with kept.claimed():
+        try:
+            result = _trained(model, module, state, parts, kept, report)
+            return _run(model, module, parts, kept, result, [])
+        except BaseException:
+            kept.discard()
+            raise
 
 
 def resume(
@@ -51,11 +59,18 @@ def resume(
         raise RunError("this run was kept nowhere", help="train with a folder to resume later")
     folder = RunFolder.open(run.path)
     model = run.model_with_data(table).with_sets(sets)
+    with folder.claimed():
+        return _resumed(folder, model, sets, report)
+
+
+def _resumed(
+    folder: RunFolder, model: Model, sets: Mapping[str, object], report: Report | None
+) -> Run:
     module, parts = model.parts()
     point = resume_point(folder, module)
     if point.epoch >= model.spec.train.epochs:
         raise RunError(
-            f"the run {run.path} has done all of its {model.spec.train.epochs} epochs",
+            f"the run {folder.path} has done all of its {model.spec.train.epochs} epochs",
             help=f"train longer: --epochs {2 * model.spec.train.epochs}",
         )
     history = [record for record in folder.history() if record["epoch"] <= point.epoch]

@@ -182,3 +182,10 @@ def test_missing_and_wrong_columns() -> None:
             module.prepare({**RAW, "class": wrong}, state)
     with pytest.raises(ValueError, match="no column price"):
         module.fit({"raw x": RAW["raw x"]}, state)
+
+
+def test_a_saved_state_has_the_permissions_of_any_file(tmp_path: Path) -> None:
+    module = handmade.module_of(handmade.mlp((4, 3)))
+    module.save(tmp_path / "s.npz", module.init())
+    (tmp_path / "other").write_bytes(b"")
+    assert (tmp_path / "s.npz").stat().st_mode == (tmp_path / "other").stat().st_mode

@@ -275,3 +275,17 @@ def _check_in_place(sample: Any, result: Type) -> None:
         expected, state = module._stepped(state, batch)
         assert trainer.step(batch) == pytest.approx(expected), sample
         same_states(trainer.state(), state, 1e-10)
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"), [([-1, 0], "holds -1"), ([3, 0], "holds 3"), ([0.5, 1], "not whole")]
+)
+def test_labels_that_are_none(labels: list[float], told: str) -> None:
+    """A negative index would silently pick another class."""
+    module = handmade.module_of(MODELS["mlp"])
+    state = module.init(1)
+    batch = {"x": np.zeros((2, 5)), "y": labels}
+    with pytest.raises(ValueError, match=told):
+        module.Trainer(state, 6).step(batch)
+    with pytest.raises(ValueError, match=told):
+        module.losses(state, batch)

@@ -104,6 +104,13 @@ def test_huge_and_endless_files_are_refused_before_they_are_read(refused, here):
     assert "/dev/zero" in refused("check", "/dev/zero")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("command", ["check", "compile", "train", "eval", "prune"])
+def test_a_pipe_is_not_waited_for(refused, here, command):
+    os.mkfifo("pipe.gc")
+    assert "not a regular file" in refused(command, "pipe.gc")
+
+
 def test_a_repeat_over_a_huge_range(refused, here):
     Path("m.gc").write_text(
         "model m\nparam w: real = 1\nh = w\nrepeat i in 1..1000000000 { h = h + 1 }\nloss f = h\n"
@@ -215,6 +222,22 @@ def test_output_that_cannot_be_written(graphc_process, models):
     assert "Exception ignored" not in done.stderr
 
 
+@pytest.mark.parametrize("arguments", [["check", "nowhere.gc", "--json"], ["--help"], ["fly"]])
+def test_errors_that_cannot_be_told(graphc_process, arguments):
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with open("/dev/full", "w") as full:
+        done = graphc_process(*arguments, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode in (1, 2)
+    assert "Traceback" not in done.stderr
+
+
+def test_outputs_that_were_closed_before_the_start(models, here, root):
+    command = f"{sys.executable} -m graphc check {models / 'xor.gc'} >&- 2>&-"
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    assert subprocess.run(command, shell=True, env=environment).returncode == 0
+
+
 def test_a_closed_pipe_is_quiet(graphc_process, models):
     reading, writing = os.pipe()
     os.close(reading)
@@ -275,6 +298,8 @@ def test_predicting_for_a_file_that_does_not_fit(refused, trained):
     Path("new.csv").write_text("a\n1\n")
     assert "no column b" in refused("predict", trained, "new.csv")
     assert "no data file" in refused("predict", trained, "missing.csv")
+    Path("text.csv").write_text("a,b\n1,2\n3,four\n")
+    assert "'four' for one, but x is real[n, 2]" in refused("predict", trained, "text.csv")
 
 
 def test_output_files_that_cannot_be_written(refused, trained, models):

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphc.diagnostics import Diagnostic, Diagnostics, Label, Source, Span
+from graphc.diagnostics import (
+    MOST_ERRORS,
+    CompileError,
+    Diagnostic,
+    Diagnostics,
+    Label,
+    Source,
+    Span,
+)
 from graphc.diagnostics.render import render_diagnostic, render_json, render_text
 
 BAD = Source(
@@ -208,3 +217,23 @@ def test_any_text_and_place_can_be_shown(text: str, data: st.DataObject) -> None
     assert "\x1b" not in shown
     shown.encode()
     json.loads(render_json([diagnostic]))
+
+
+def test_many_diagnostics_are_cut_errors_first() -> None:
+    bag = Diagnostics()
+    for number in range(150):
+        bag.warning("W1", f"warning {number}")
+    bag.error("E1", "the error")
+    text = render_text(bag)
+    assert "error[E1]: the error\n\n… and 31 more\n\n1 error, 150 warnings" in text
+    assert "warning 118" in text
+    assert "warning 119" not in text
+
+
+def test_a_text_with_very_many_errors_is_read_no_further() -> None:
+    bag = Diagnostics()
+    for number in range(MOST_ERRORS - 1):
+        bag.error("E1", f"error {number}")
+    with pytest.raises(CompileError):
+        bag.error("E1", "one more")
+    assert len(bag.errors) == MOST_ERRORS

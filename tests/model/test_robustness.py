@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from graphc.diagnostics import CompileError, Diagnostics, Source
+from graphc.diagnostics import MOST_ERRORS, CompileError, Diagnostics, Source
 from graphc.diagnostics.render import render_json, render_text
 from graphc.model import elaborate
 from graphc.passes import lower
@@ -191,3 +192,27 @@ LARGE = {
 def test_large_texts_are_quick(name: str) -> None:
     whole, text = LARGE[name]
     assert compiles(HEAD + text) == whole
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_used_files_that_might_never_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.gc")
+    with (tmp_path / "huge.gc").open("wb") as file:
+        file.truncate(10**10)
+    for used, told in (("pipe.gc", "regular"), ("/dev/zero", "regular"), ("huge.gc", "8 MB")):
+        source = Source(str(tmp_path / "m.gc"), f'model m\nuse "{used}"\n')
+        with pytest.raises(CompileError, match=told):
+            elaborate(source, Diagnostics())
+
+
+def test_a_used_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "blocks.gc").write_text("def twice(x) = 2 * x\n", encoding="utf-8-sig")
+    text = 'model m\nuse "blocks.gc"\nparam w: real = 1\nloss f = twice(w)\n'
+    assert elaborate(Source(str(tmp_path / "m.gc"), text), Diagnostics())
+
+
+def test_very_many_unknown_names() -> None:
+    lines = (f"x{number} = y{number}\n" for number in range(3_000))
+    with pytest.raises(CompileError) as caught:
+        elaborate(Source("m.gc", "model m\n" + "".join(lines)), Diagnostics())
+    assert len(caught.value.diagnostics.errors) == MOST_ERRORS

@@ -98,3 +98,15 @@ def test_only_the_columns_needed(toy):
     raw = toy.raw_data()
     assert list(select_columns(raw, toy.signature)) == ["points", "species"]
     assert list(select_columns(raw, toy.signature, need_targets=False)) == ["points"]
+
+
+def test_text_where_numbers_are_expected(toy):
+    points = np.array([["1", "2"], ["3", "4,5"]])
+    with pytest.raises(RunError, match=r"points holds text, '4,5' for one, but x is real\[n, 2\]"):
+        check_raw({"points": points}, toy, need_targets=False)
+
+
+def test_a_column_that_is_called_like_its_input(toy):
+    toy.signature = {**toy.signature, "columns": {"x": ["x"]}}
+    with pytest.raises(RunError, match=r"^there is no column x$"):
+        check_raw({"y": np.zeros(2)}, toy, need_targets=False)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import json
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from graphc.runtime import (
     signature_digest,
     write_json_atomic,
 )
+from graphc.runtime.atomic import uninterrupted
 
 
 @pytest.fixture
@@ -148,3 +151,54 @@ def test_json_has_no_nan(tmp_path):
         "b": [1, 2],
         "c": [True, None, "ü", None],
     }
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epoch": "a"},
+        {"epoch": -3},
+        {"step": None},
+        {"best_epoch": "x"},
+        {"best_value": "y"},
+        {"format": "z"},
+    ],
+)
+def test_metadata_of_the_wrong_type(toy, tmp_path, info, wrong):
+    path = tmp_path / "last.safetensors"
+    metadata = json.dumps({**dataclasses.asdict(info), **wrong})
+    path.write_bytes(safetensors.numpy.save(toy.init(), {"graphc": metadata}))
+    with pytest.raises(RunError, match="not a checkpoint of graphc"):
+        load_checkpoint(path, toy.signature)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("step", None),
+        ("seed", np.zeros(3, int)),
+        ("step", np.array(2.5)),
+        ("h.W", np.ones((2, 3), int)),
+    ],
+)
+def test_arrays_of_the_wrong_kind(toy, tmp_path, info, name, value):
+    state = {key: array for key, array in toy.init().items() if key != name}
+    if value is not None:
+        state[name] = value
+    save_checkpoint(tmp_path / "c", state, info)
+    with pytest.raises(RunError, match=name):
+        load_checkpoint(tmp_path / "c", toy.signature)
+
+
+def test_ctrl_c_waits_for_files_that_belong_together():
+    done = []
+
+    def interrupted():
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            done.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert done
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from graphc.runtime import RunError, RunFolder
@@ -34,14 +36,14 @@ def test_numbers_and_layout(tmp_path):
 def test_history(tmp_path):
     folder = create(tmp_path)
     for epoch in (1, 2, 3):
-        folder.append_epoch({"epoch": epoch, "objective": float("nan")})
+        folder.append_epoch({"epoch": epoch, "step": 2 * epoch, "objective": float("nan")})
     with folder.metrics.open("a") as file:
         file.write('{"epoch": 4, "obj')
     assert [record["epoch"] for record in folder.history()] == [1, 2, 3]
     folder.rewind(2)
     assert [record["epoch"] for record in folder.history()] == [1, 2]
-    folder.append_epoch({"epoch": 3})
-    assert folder.history()[-1] == {"epoch": 3}
+    folder.append_epoch({"epoch": 3, "step": 6})
+    assert folder.history()[-1] == {"epoch": 3, "step": 6}
     folder.metrics.write_text("x\n")
     with pytest.raises(RunError, match=r"line 1 .* damaged"):
         folder.history()
@@ -87,3 +89,60 @@ def test_foreign_folders(tmp_path):
     folder.model.write_bytes(b"\xff")
     with pytest.raises(RunError, match="cannot read"):
         folder.model_text()
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["[]", '{"epoch": 1}', '{"epoch": 0, "step": 3}', '{"epoch": 1, "step": "a"}', "[" * 99999],
+)
+def test_lines_that_are_no_epochs(tmp_path, line):
+    folder = create(tmp_path)
+    folder.metrics.write_text(line + "\n")
+    with pytest.raises(RunError, match=r"line 1 .* damaged"):
+        folder.history()
+
+
+def test_a_configuration_nested_too_deeply(tmp_path):
+    folder = create(tmp_path)
+    (folder.path / "config.json").write_text("[" * 99_999)
+    with pytest.raises(RunError, match=r"config.json is damaged"):
+        folder.config()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    folder = create(tmp_path)
+    os.mkfifo(folder.metrics)
+    with pytest.raises(RunError, match="not a regular file"):
+        folder.history()
+
+
+def test_a_folder_that_cannot_be_filled_is_taken_back(tmp_path, monkeypatch):
+    def full(*_):
+        raise RunError("no room")
+
+    monkeypatch.setattr("graphc.runtime.folder.write_json_atomic", full)
+    with pytest.raises(RunError, match="no room"):
+        create(tmp_path, files={"lib/more.gc": "def f"})
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_folder_with_a_checkpoint_is_not_discarded(tmp_path):
+    folder = create(tmp_path)
+    folder.last.write_bytes(b"state")
+    folder.discard()
+    assert folder.model_text()
+
+
+def test_one_training_at_a_time(tmp_path):
+    pytest.importorskip("fcntl")
+    folder = create(tmp_path)
+    with folder.claimed(), pytest.raises(RunError, match="another process"), folder.claimed():
+        pass
+    with folder.claimed():
+        pass
+
+
+def test_a_path_that_is_no_text_in_this_locale(tmp_path):
+    folder = create(tmp_path, config={"base": "/d\udcc3\udcbc"})
+    assert folder.config()["base"] == "/d\udcc3\udcbc"

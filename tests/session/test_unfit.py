@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import graphc
+from graphc.runtime import RunFolder
 
 
 def refused(match):
@@ -138,3 +140,40 @@ def test_code_in_a_run_folder_is_never_executed(kinds, here):
         (path / name).write_text("open('executed', 'w')\n")
     graphc.load(path).evaluate()
     assert not Path("executed").exists()
+
+
+def test_data_that_only_training_finds_unfit_leave_no_run(line, line_data, here):
+    line_data["x"][3] = 1e300  # more than float32 holds
+    with refused("infinite value in row 3"):
+        line.train(**line_data)
+    assert list(Path("runs").iterdir()) == []
+
+
+def test_a_precision_that_is_none(line, line_data, here):
+    path = line.train(**line_data, epochs=1).path
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps({**config, "precision": "f16"}))
+    with refused("config.json is damaged: .*f16"):
+        graphc.load(path)
+
+
+def test_resuming_a_run_that_is_being_trained(line, line_data, here):
+    pytest.importorskip("fcntl")
+    run = line.train(**line_data, epochs=1)
+    with RunFolder.open(run.path).claimed(), refused("another process is training"):
+        run.resume(**line_data, epochs=2)
+
+
+def test_an_export_that_fails_leaves_module_and_weights(line, line_data, here, monkeypatch):
+    line.train(**line_data, epochs=1, folder=False).export("m.py")
+    before = Path("m.py").read_bytes(), Path("m.npz").read_bytes()
+    run = line.train(**line_data, epochs=2, folder=False)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("graphc.runtime.atomic._write_through", full)
+    with refused("No space left"):
+        run.export("m.py")
+    assert (Path("m.py").read_bytes(), Path("m.npz").read_bytes()) == before
+    assert sorted(os.listdir()) == ["m.npz", "m.py"]

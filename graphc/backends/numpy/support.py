@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -39,7 +38,10 @@ def _array(values: Arrays, name: str, real: Any, sizes: dict[str, int]) -> Any:
     entry = signature["inputs"].get(name) or signature["targets"][name]
     if name not in values:
         raise ValueError(f"{name} is missing")
-    array = np.asarray(values[name], dtype=_dtype(entry["kind"], real))
+    if entry["kind"] in ("int", "label"):
+        array = _integers(name, values[name])
+    else:
+        array = np.asarray(values[name], dtype=_dtype(entry["kind"], real))
     shape = tuple(sizes.get(size, size) for size in entry["shape"])
     if array.ndim != len(shape):
         raise ValueError(f"{name} has shape {array.shape}, not {entry['shape']}")
@@ -56,6 +58,25 @@ def _array(values: Arrays, name: str, real: Any, sizes: dict[str, int]) -> Any:
 def _dtype(kind: str, real: Any) -> Any:
     """NumPy's type for a kind of value."""
     return {"real": real, "bool": np.bool_}.get(kind, np.int64)
+
+
+def _integers(name: str, values: Any) -> Any:
+    """Values as integers; ValueError where one is not whole."""
+    array = np.asarray(values)
+    return array if array.dtype == np.int64 else _whole(name, array)
+
+
+def _whole(name: str, values: Any) -> Any:
+    """An array as integers; ValueError where one is not whole."""
+    try:
+        with np.errstate(invalid="ignore"):
+            whole = values.astype(np.int64)
+            same = bool(np.all(whole == values.astype(np.float64)))
+    except (TypeError, ValueError):
+        same = False
+    if not same:
+        raise ValueError(f"{name} holds values that are not whole numbers")
+    return whole
 
 
 def _check_labels(name: str, labels: Any, count: int) -> None:
@@ -85,16 +106,16 @@ def load(path: str) -> Arrays:
 
 def save(path: str, state: Arrays) -> None:
     """Write a state; the file is there whole or, after a crash, as it was before."""
-    folder, name = os.path.split(os.path.abspath(path))
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=name, suffix=".part")
+    temporary = f"{path}.{os.getpid()}.part"
     try:
-        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w") as archive:
+        with zipfile.ZipFile(temporary, "w") as archive:
             for key, array in state.items():
                 with archive.open(f"{key}.npy", "w", force_zip64=True) as entry:
                     np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        if os.path.exists(temporary):
+            os.unlink(temporary)
         raise
 
 
@@ -149,18 +170,6 @@ def _label_column(raw: Any, column: str, name: str, count: int) -> Any:
     if labels.size:
         _check_labels(column, labels, count)
     return labels
-
-
-def _whole(column: str, values: Any) -> Any:
-    """Numbers as integers; ValueError where one is not whole."""
-    try:
-        whole = values.astype(np.int64)
-        same = bool(np.all(whole == values.astype(np.float64)))
-    except (TypeError, ValueError):
-        same = False
-    if not same:
-        raise ValueError(f"{column} holds values that are not whole numbers")
-    return whole
 
 
 def _looked_up(column: str, texts: Any, known: list[str]) -> Any:
@@ -240,8 +249,8 @@ def _tiles(arrays: list[Any], dtypes: list[Any]) -> list[tuple[Any, ...]]:
     ]
 
 
-VALUES: list[Callable[..., Any]] = [_array, _dtype, _check_labels]
+VALUES: list[Callable[..., Any]] = [_array, _dtype, _integers, _whole, _check_labels]
 FILES: list[Callable[..., Any]] = [load, save, _check_state]
-FITTING: list[Callable[..., Any]] = [_present, _number_column, _label_column, _whole, _looked_up]
+FITTING: list[Callable[..., Any]] = [_present, _number_column, _label_column, _looked_up]
 RUN: list[Callable[..., Any]] = [_of_run]
 TRAINING: list[Callable[..., Any]] = [_known, _joined, _views, _grouped, _misfit, _tiles]

@@ -523,7 +523,10 @@ class _Gradients:
         types = {v: self.spec.inputs[name].type for name, v in self.inputs.items()}
         for name, variable in self.inputs.items():
             dtype = DTYPES[types[variable].kind].replace("real", "self._real")
-            w.line(f"{variable} = np.asarray(batch[{quoted(name)}], dtype={dtype})")
+            if dtype == "np.int64":
+                w.line(f"{variable} = _integers({quoted(name)}, batch[{quoted(name)}])")
+            else:
+                w.line(f"{variable} = np.asarray(batch[{quoted(name)}], dtype={dtype})")
         for symbol in self.symbols:
             line = size_line(symbol, self.dims, types)
             variable = line.split(" = ")[1].split(".")[0]
@@ -532,6 +535,11 @@ class _Gradients:
             shape = WriteContext(dims=self.dims).shape(types[variable].shape)
             with w.block(f"if {variable}.shape != {shape}:"):
                 w.line(f"raise _misfit({quoted(name)}, {variable})")
+            classes = types[variable].classes
+            if classes is not None:
+                w.line("# seen as unsigned, a negative label is a large one")
+                with w.block(f"if {variable}.view(np.uint64).max(initial=0) >= {classes}:"):
+                    w.line(f"_check_labels({quoted(name)}, {variable}, {classes})")
         if self.spec.batch in self.symbols:
             rows = self.dims[self.spec.batch]
             with w.block(f"if {rows} > self._batch_size:"):
