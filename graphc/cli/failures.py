@@ -10,6 +10,9 @@ from graphc.cli.terminal import Terminal
 
 __all__ = ["report"]
 
+_LONGEST = 1000
+"""Characters of a message that are shown: it may quote names from a data file."""
+
 
 def report(problem: Exception, terminal: Terminal) -> int:
     """Say what went wrong; the exit status."""
@@ -49,10 +52,12 @@ def _report_error(message: str, help: str, terminal: Terminal) -> None:
     if terminal.json:
         terminal.say_json({"ok": False, "error": {"message": message, "help": help}})
         return
+    from graphc.diagnostics.render import one_line
+
     paint = "\x1b[1;31merror\x1b[0m" if terminal.color(sys.stderr) else "error"
-    terminal.say_error(f"{paint}: {message}")
+    terminal.say_error(f"{paint}: {one_line(message)[:_LONGEST]}")
     if help:
-        terminal.say_error(f"help: {help}")
+        terminal.say_error(f"help: {one_line(help)[:_LONGEST]}")
 
 
 def _report_internal(problem: Exception, terminal: Terminal) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from graphc.diagnostics import Diagnostic, Source, Span
 
-__all__ = ["render_diagnostic", "render_json", "render_text"]
+__all__ = ["one_line", "render_diagnostic", "render_json", "render_text"]
 
 _TAB = 4
 _LONG_LINE = 140
@@ -141,7 +141,8 @@ def _safe(text: str) -> str:
     return "".join(character if character == "\n" else _shown(character, 0) for character in text)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """A text of ours that may quote the user's, as a line that a terminal only shows."""
     return _safe(text).replace("\n", " ")
 
 
@@ -284,7 +285,7 @@ class _Picture:
             length = len(span.source.line_text(line))
             start = min(column - 1, length)
             end = max(start, min(column - 1 + span.end - span.start, length))
-            mark = _Mark(start, end, _one_line(text), main)
+            mark = _Mark(start, end, one_line(text), main)
             places.setdefault(span.source, {}).setdefault(line, []).append(mark)
         return places
 
@@ -300,11 +301,11 @@ class _Picture:
     def title(self) -> str:
         diagnostic = self.diagnostic
         head = self.paint.severity(diagnostic.severity, f"{diagnostic.severity}[{diagnostic.code}]")
-        return head + self.paint.strong(f": {_one_line(diagnostic.title)}")
+        return head + self.paint.strong(f": {one_line(diagnostic.title)}")
 
     def file(self, source: Source, by_line: dict[int, list[_Mark]], arrow: str) -> Iterator[str]:
         line, marks = next(iter(by_line.items()))
-        place = f" {_one_line(source.name)}:{line}:{marks[0].start + 1}"
+        place = f" {one_line(source.name)}:{line}:{marks[0].start + 1}"
         yield " " * (self.gutter + 1) + self.paint.gutter(arrow) + place
         yield self.row("", "")
         shown = 0

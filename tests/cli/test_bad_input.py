@@ -145,6 +145,14 @@ def test_csv_files_that_do_not_fit(refused, fit, name):
     assert not Path("runs").exists() or not list(Path("runs").iterdir())
 
 
+def test_names_of_a_file_do_not_steer_the_terminal(refused, fit):
+    Path("d.csv").write_text("\x1b[31m,b,c\n1,2,0\n")
+    Path("twice.csv").write_text("\x1b[31m,\x1b[31m\n1,2\n")
+    assert "\x1b" not in refused("train", fit)
+    message = refused("train", fit, "--data", "twice.csv")
+    assert "two columns named \\x1b[31m" in message
+
+
 def test_data_files_of_the_wrong_kind(refused, fit):
     assert "no data file" in refused("train", fit, "--data", "missing.csv")
     assert "unknown kind" in refused("train", fit, "--data", "fit.gc")
