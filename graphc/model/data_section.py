@@ -152,7 +152,7 @@ class DataSection:
                 "E513", f"the data section says nothing of `{name}`", self.section.kind_span
             )
             return
-        if isinstance(expr, tree.ListExpr) and not names_in(expr):
+        if isinstance(expr, tree.ListExpr) and not _columns_in(expr):
             self._array(name, info, expr)
             return
         if expr is None:
@@ -162,7 +162,7 @@ class DataSection:
 
     def _equation(self, name: str, info: DataInfo, expr: tree.Expr) -> None:
         self.listed = self._names_in_lists(expr)
-        self.alone = isinstance(expr, tree.Name)
+        self.alone = isinstance(expr, tree.Name | tree.Text)
         self.frame.prefix = (name,)
         meaning = expressions.evaluate(self.frame, Scope(), expr)
         if isinstance(meaning, Poison):
@@ -180,7 +180,7 @@ class DataSection:
         for part in (expr, *self.equations.values()):
             for item in parts(part):
                 if isinstance(item, tree.ListExpr):
-                    names |= names_in(item)
+                    names |= _columns_in(item)
         return names
 
     def _converted(self, value: Value, info: DataInfo, expr: tree.Expr) -> Value | None:
@@ -318,3 +318,9 @@ def _constant_body(value: float, type: Type) -> Body:
     if type.shape:
         result = result.apply("broadcast", shape=type.shape)
     return Body("initial value", "init", builder.graph, (), (result.id,))
+
+
+def _columns_in(expr: tree.Expr) -> set[str]:
+    """Names and quoted names, either of which may be a column."""
+    texts = {item.value for item in parts(expr) if isinstance(item, tree.Text)}
+    return names_in(expr) | texts

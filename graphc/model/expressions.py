@@ -36,7 +36,7 @@ def evaluate(frame: Frame, scope: Scope, expr: tree.Expr) -> Meaning:
         case tree.Number():
             return Const(expr.value)
         case tree.Text():
-            return Const(expr.value)
+            return _text(frame, expr)
         case tree.Bool():
             return Const(expr.value)
         case tree.Name():
@@ -66,6 +66,12 @@ def evaluate(frame: Frame, scope: Scope, expr: tree.Expr) -> Meaning:
 # ------------------------------------------------------------------------------- names
 
 
+def _text(frame: Frame, expr: tree.Text) -> Meaning:
+    """A text; in an equation of the data section, the column of that name."""
+    column = frame.column(expr.value, expr.span) if frame.column is not None else None
+    return Const(expr.value) if column is None else column
+
+
 def _name(frame: Frame, scope: Scope, expr: tree.Name) -> Meaning:
     name = expr.name + ("'" if expr.primed else "")
     binding = scope.find(name) or frame.home.scope.find(name)
@@ -80,7 +86,7 @@ def _name(frame: Frame, scope: Scope, expr: tree.Name) -> Meaning:
         return ProjectionConst(Const(True), Const(False))
     if name in NAMED_CONSTANTS:
         return Const(NAMED_CONSTANTS[name])
-    if name in CLOCKS:
+    if name in CLOCKS and frame.column is None:
         return clock(frame, name, expr.span)
     if name in ("fan_in", "fan_out") and frame.fans is not None:
         return Const(frame.fans[name == "fan_out"])

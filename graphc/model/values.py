@@ -128,6 +128,8 @@ def _run_time_tensor(frame: Frame, meaning: RunTime, span: Span) -> Value | None
 
 def attribute(frame: Frame, scope: Scope, expr: tree.Expr) -> Meaning:
     """The meaning of an attribute: a constant, a definition, or a deferred run-time scalar."""
+    if isinstance(expr, tree.Text):
+        return Const(expr.value)
     if mentions_clock(frame, scope, expr):
         return RunTime(expr, scope, frame.home)
     meaning = expressions.evaluate(frame, scope, expr)
