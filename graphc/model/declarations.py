@@ -94,7 +94,8 @@ def is_taken(frame: Frame, scope: Scope, name: tree.Ident) -> bool:
 def already_bound(frame: Frame, name: tree.Ident, before: Binding, note: str = "") -> None:
     """Report a second binding of a name."""
     labels = (Label(before.span, "first bound here"),) if before.span else ()
-    frame.error("E335", f"`{name.name}` is bound already", name.span, labels=labels, help=note)
+    what = "a dimension of an input" if before.role == "dimension" else "bound"
+    frame.error("E335", f"`{name.name}` is {what} already", name.span, labels=labels, help=note)
 
 
 def _static(frame: Frame, statement: tree.Param | tree.State, type: Type) -> bool:
