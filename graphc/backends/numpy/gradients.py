@@ -1,0 +1,183 @@
+"""The ``Trainer``'s forward and backward pass: its ``step`` and ``_bind``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from graphc.backends.numpy.functions import QUIET, input_variables, size_line
+from graphc.backends.numpy.in_place import InPlace, write_functions, write_run_lengths
+from graphc.backends.numpy.names import NameAllocator
+from graphc.backends.numpy.text import (
+    DTYPES,
+    Dims,
+    symbols_of,
+    write_sections,
+)
+from graphc.backends.numpy.writer import Writer, quoted
+from graphc.ir import Node, WriteContext
+from graphc.model.program import ModelSpec, Program
+from graphc.ops.leaves import Parameter, StateRead
+from graphc.schedule import Step, backward_part, plan
+
+__all__ = ["GradientsPrinter"]
+
+
+class Gradients(InPlace):
+    """Forward and backward: arrays by slot, gradients in views of the flat array."""
+
+    def leaf(self, node: Node) -> str:
+        assert isinstance(node.op, Parameter | StateRead)
+        return self.loaded(node.op.label, f"self._views[{quoted(node.op.label)}]")
+
+    def storage(self, step: Step) -> str:
+        node, type = step.node, step.node.tensor
+        assert step.slot is not None
+        key = (step.slot, type.shape)
+        name = self.called[node.id]
+        if key in self.arrays:
+            self.bind.line(f"{name} = {self.arrays[key]}")
+            return name
+        self.arrays[key] = name
+        target = self.plan.slots[step.slot].target
+        shape = self._context(node).shape(type.shape)
+        if target:
+            view = f"self._gradients[{quoted(target)}]"
+            text = view if type.shape == self._target_shape(target) else f"{view}.reshape({shape})"
+        else:
+            text = f"self._room({step.slot}, {shape}, {DTYPES[type.kind]})"
+        self.bind.line(f"{name} = {text}")
+        return name
+
+    def _target_shape(self, target: str) -> tuple[object, ...]:
+        return self.graph[self.plan.roots["gradient", target]].tensor.shape
+
+
+class GradientsPrinter:
+    """Prints ``step`` and ``_bind``."""
+
+    def __init__(self, spec: ModelSpec, program: Program) -> None:
+        self.spec = spec
+        self.names = NameAllocator()
+        self.dims = Dims(symbols_of(spec), self.names)
+        planned = plan(program, symbols=self.dims)
+        hints = {id: f"{name}_next" for (role, name), id in planned.roots.items() if role == "next"}
+        for (role, name), id in planned.roots.items():
+            if role != "next":
+                hints.setdefault(id, f"d_{name}" if role == "gradient" else "objective")
+        self.body = Gradients(planned, self.names, self.dims, hints)
+        self.body.print()
+        self.objective = self.body.value[planned.roots["objective", ""]]
+        self.following = {
+            name: planned.roots[role, name] for role, name in planned.roots if role == "next"
+        }
+        self.missing = [n for n in spec.learned if ("gradient", n) not in planned.roots]
+        self._find_symbols()
+
+    def _find_symbols(self) -> None:
+        """Symbols that a binding depends on: those of the inputs, and those that are used."""
+        used = set(self.dims.used)
+        for name in self.body.inputs:
+            for size in self.spec.inputs[name].type.shape:
+                if not isinstance(size, int):
+                    used |= size.symbols
+        self.inputs = input_variables(self.spec, dict(self.body.inputs), used, self.names)
+        self.symbols = [symbol for symbol in self.dims if symbol in used]
+
+    def print_step(self, w: Writer) -> None:
+        w.line(QUIET)
+        with w.block("def step(self, batch):"):
+            w.docstring("One update; the objective before it, penalties included.")
+            self._print_inputs(w)
+            sizes = ", ".join(self.dims[symbol] for symbol in self.symbols)
+            key = f"({sizes},)" if len(self.symbols) == 1 else f"({sizes})"
+            bound = "gradients, commit" if self.following else "gradients"
+            w.line(f"{bound} = self._bound.get({key}) or self._bind({sizes})")
+            taken = {*self.inputs.values(), *self.dims.values()}
+            result = "objective" if "objective" not in taken else self.names.fresh("objective")
+            w.items(f"{result} = gradients(", ["self._step", *self.body.inputs.values()], ")")
+            with w.block(f"if not math.isfinite({result}):"):
+                message = f'f"the objective is {{{result}}} at step {{self._step}}"'
+                w.line(f"raise FloatingPointError({message})")
+            w.line("self._update(self._step)")
+            if self.following:
+                w.line("commit()")
+            w.line("self._step += 1")
+            w.line(f"return {result}")
+        w.line()
+
+    def _print_inputs(self, w: Writer) -> None:
+        types = {v: self.spec.inputs[name].type for name, v in self.inputs.items()}
+        for name, variable in self.inputs.items():
+            dtype = DTYPES[types[variable].kind].replace("real", "self._real")
+            if dtype == "np.int64":
+                w.line(f"{variable} = _integers({quoted(name)}, batch[{quoted(name)}])")
+            else:
+                w.line(f"{variable} = np.asarray(batch[{quoted(name)}], dtype={dtype})")
+        for symbol in self.symbols:
+            line = size_line(symbol, self.dims, types)
+            variable = line.split(" = ")[1].split(".")[0]
+            w.line(f"{line} if {variable}.ndim == {types[variable].rank} else -1")
+        for name, variable in self.inputs.items():
+            shape = WriteContext(dims=self.dims).shape(types[variable].shape)
+            with w.block(f"if {variable}.shape != {shape}:"):
+                w.line(f"raise _misfit({quoted(name)}, {variable})")
+            classes = types[variable].classes
+            if classes is not None:
+                w.line("# seen as unsigned, a negative label is a large one")
+                with w.block(f"if {variable}.view(np.uint64).max(initial=0) >= {classes}:"):
+                    w.line(f"_check_labels({quoted(name)}, {variable}, {classes})")
+        if self.spec.batch in self.symbols:
+            rows = self.dims[self.spec.batch]
+            with w.block(f"if {rows} > self._batch_size:"):
+                message = (
+                    f'f"the batch has {{{rows}}} rows, at most {{self._batch_size}} were announced"'
+                )
+                w.line(f"raise ValueError({message})")
+
+    def print_bind(self, w: Writer, clock_of: Mapping[str, str]) -> None:
+        sizes = [self.dims[symbol] for symbol in self.symbols]
+        with w.block(f"def _bind({', '.join(['self', *sizes])}):"):
+            w.docstring("The forward and backward pass over fixed arrays, for batches of one size.")
+            w.line("real = self._real")
+            if self.body.reads("seed"):
+                w.line("seed = self._seed")
+            write_run_lengths(w, [self.body], clock_of)
+            self._print_held(w)
+            functions = dict(self.body.functions)
+            if self.following:
+                functions.setdefault("copyto", "copyto")
+            write_functions(w, functions)
+            w.append(self.body.bind)
+            w.line()
+            self._print_pass(w)
+            bound = "gradients"
+            if self.following:
+                self._print_commit(w)
+                bound = "gradients, commit"
+            key = f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
+            w.line(f"self._bound[{key}] = {bound}")
+            w.line(f"return {bound}")
+        w.line()
+
+    def _print_held(self, w: Writer) -> None:
+        for name in self.following:
+            self.body.loaded(name, f"self._views[{quoted(name)}]")
+
+    def _print_pass(self, w: Writer) -> None:
+        w.items("def gradients(", ["step", *self.body.inputs.values()], "):")
+        w.indent += 1
+        self.body.write_numbers(w)
+        backward = backward_part(self.body.graph, self.body.plan.roots.values())
+        write_sections(w, self.body.lines, backward)
+        for name in self.missing:
+            w.line(f"self._gradients[{quoted(name)}].fill(0)")
+        w.line(f"return float({self.objective})")
+        w.indent -= 1
+        w.line()
+
+    def _print_commit(self, w: Writer) -> None:
+        with w.block("def commit():"):
+            for name, id in self.following.items():
+                target = self.body.loaded(name, f"self._views[{quoted(name)}]")
+                w.line(f"copyto({target}, {self.body.value[id]})")
+        w.line()
