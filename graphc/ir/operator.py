@@ -97,7 +97,6 @@ class Operator:
     """The result has the broadcast shape of the operands and each element depends on theirs."""
     view: ClassVar[bool] = False
     """NumPy gives the result as a view of the first operand: no buffer, no work."""
-    pure: ClassVar[bool] = True
     flops: ClassVar[int] = 1
     """Floating-point operations an element of the result."""
 

@@ -22,7 +22,7 @@ from graphc.model.frame import Context, Frame, Home, Lifted
 from graphc.model.links import linked_outputs
 from graphc.model.meanings import POISON, Const, Scope, Tensor
 from graphc.model.prelude import load_prelude
-from graphc.model.program import DataInfo, ModelSpec, Program
+from graphc.model.program import COUNTERS, DataInfo, ModelSpec, Program
 from graphc.model.section import SectionReader
 from graphc.model.sections import check_sections
 from graphc.model.selectors import short_names
@@ -35,10 +35,17 @@ __all__ = ["elaborate"]
 
 
 def elaborate(
-    source: Source, diagnostics: Diagnostics, settings: Settings | None = None
+    source: Source,
+    diagnostics: Diagnostics,
+    settings: Settings | None = None,
+    file: tree.File | None = None,
 ) -> Program:
-    """Check a model text and build its program. Raises CompileError with all errors found."""
-    file = parse(source, diagnostics)
+    """Check a model text and build its program. Raises CompileError with all errors found.
+
+    ``file`` is the tree of the text where it was parsed before, into the same diagnostics.
+    """
+    if file is None:
+        file = parse(source, diagnostics)
     model = _Model(source, file, diagnostics, settings or Settings())
     try:
         with _deep_recursion():
@@ -50,8 +57,6 @@ def elaborate(
 
 
 DEEP_HELP = "give parts of long expressions a name of their own"
-COUNTERS = ("step", "seed", "epochs", "steps_per_epoch")
-"""Names that the state of a generated module keeps for itself."""
 MAX_RECURSION = 30_000
 """Calls inside each other: long expressions inside definitions inside definitions take many."""
 

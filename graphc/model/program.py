@@ -14,6 +14,7 @@ from graphc.diagnostics import Span
 from graphc.ir import Body, Graph, Type
 
 __all__ = [
+    "COUNTERS",
     "DataInfo",
     "DataPlan",
     "ModelSpec",
@@ -28,6 +29,9 @@ __all__ = [
     "StateInfo",
     "TrainPlan",
 ]
+
+COUNTERS = ("step", "seed", "epochs", "steps_per_epoch")
+"""Names that the state of a generated module keeps for itself, the last two for its clocks."""
 
 RootKey = tuple[str, str]
 """``(role, name)``. Roles: ``loss``, ``metric``, ``output``, ``objective`` (name empty),
@@ -212,14 +216,13 @@ class Program:
 class Programs:
     """What a generated module is printed from; every graph is free of calls.
 
-    ``step`` and ``training`` have roots objective, gradient and next in the training
+    ``training`` has roots objective, gradient and next in the training
     projection; ``evaluation`` objective and gradient in the evaluation projection; ``losses`` loss
     and objective without the penalties of ``regularize``; ``metrics`` metric; ``prediction``
     output; ``prepare`` batch; ``fit`` fitted; ``restore`` restored.
     """
 
     spec: ModelSpec
-    step: Program | None
     training: Program | None
     evaluation: Program | None
     losses: Program

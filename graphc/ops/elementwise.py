@@ -257,7 +257,6 @@ class Function(Elementwise):
     """An element-wise function of one real tensor."""
 
     flops = 8
-    spelled: ClassVar[bool] = True
 
     def element_type(self, types: tuple[Type, ...]) -> Type:
         return real_only(self.name, types)

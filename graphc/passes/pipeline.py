@@ -83,21 +83,19 @@ def lower(program: Program, observe: Observer | None = None) -> Programs:
         "evaluation",
         observe,
     )
-    step = evaluation = None
+    training = evaluation = None
     if ("objective", "") in program.roots and spec.learned:
         keep = ("objective", "next")
         program = _with_roots(program, keep)
         differs = _depends_on_projection(program)
         apart = program.copy() if differs else None
-        step = run_passes(program, TRAINING, "training", observe)
-        if apart is None:
-            evaluation = step.copy()
-        else:
+        training = run_passes(program, TRAINING, "training", observe)
+        evaluation = training
+        if apart is not None:
             evaluation = run_passes(apart, EVALUATION, "gradients", observe)
     return Programs(
         spec=spec,
-        step=step.copy() if step else None,
-        training=step,
+        training=training,
         evaluation=evaluation,
         losses=_part(forward, ("loss", "objective")),
         metrics=_part(forward, ("metric",)),

@@ -64,17 +64,17 @@ class Checked:
 
 def check(request: Request) -> Checked:
     """Check a text. CompileError with all that is wrong in it, RunError for unfit data."""
-    with deep_recursion(request.source.name):
-        columns = request.columns if request.columns is not None else _columns(request)
-        diagnostics = Diagnostics()
-        settings = Settings(
-            sets=dict(request.sets),
-            examples=dict(request.examples),
-            precision=request.precision,
-            files=None if request.files is None else dict(request.files),
-            columns=columns,
-        )
-        program = elaborate(request.source, diagnostics, settings)
+    diagnostics = Diagnostics()
+    file = parse(request.source, diagnostics)
+    columns = request.columns if request.columns is not None else _columns(request, file)
+    settings = Settings(
+        sets=dict(request.sets),
+        examples=dict(request.examples),
+        precision=request.precision,
+        files=None if request.files is None else dict(request.files),
+        columns=columns,
+    )
+    program = elaborate(request.source, diagnostics, settings, file)
     classes = _classes(program.spec, columns or {})
     return Checked(request, program, tuple(program.roots), diagnostics, columns, classes)
 
@@ -95,9 +95,9 @@ def deep_recursion(name: str) -> Iterator[None]:
         sys.setrecursionlimit(before)
 
 
-def _columns(request: Request) -> Mapping[str, ColumnInfo] | None:
+def _columns(request: Request, file: tree.File) -> Mapping[str, ColumnInfo] | None:
     """What the headers of the data file tell; None when there is no file to ask."""
-    named = _named_files(request)
+    named = _named_files(request, file)
     for key in ("file", "train"):
         path = request.base / named.get(key, "")
         if named.get(key) and os.path.exists(path):
@@ -105,10 +105,10 @@ def _columns(request: Request) -> Mapping[str, ColumnInfo] | None:
     return None
 
 
-def _named_files(request: Request) -> dict[str, str]:
+def _named_files(request: Request, file: tree.File) -> dict[str, str]:
     """The data section's files, as far as they are plain texts."""
     named: dict[str, str] = {}
-    for statement in parse(request.source, Diagnostics()).statements:
+    for statement in file.statements:
         if isinstance(statement, tree.Section) and statement.kind == "data":
             for entry in statement.entries:
                 if isinstance(entry, tree.Entry) and isinstance(entry.value, tree.Text):

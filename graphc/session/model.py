@@ -349,7 +349,7 @@ def gradients_of(
 ) -> tuple[float, Arrays]:
     """The generated function of that name. RunError for a model that minimises nothing."""
     function = getattr(module, "loss_and_gradients", None)
-    if function is None or not module.signature["losses"]:
+    if function is None or not module.signature["objective"]:
         raise RunError(
             f"{module.signature['model']} has no loss, so there is no gradient",
             help="declare one: loss NAME = expression",

@@ -85,8 +85,8 @@ def _after_pass(checked: Checked, name: str) -> str:
 
 
 def _schedule(model: Model) -> str:
-    step = model.generated.programs.step
-    if step is None:
+    training = model.generated.programs.training
+    if training is None:
         raise RunError(
             f"{model.name} learns nothing, so no training step is planned",
             help="declare a parameter and a loss",
@@ -98,7 +98,7 @@ def _schedule(model: Model) -> str:
         if not isinstance(size, int)
         for symbol in size.symbols
     }
-    return plan_text(plan(step, symbols=symbols))
+    return plan_text(plan(training, symbols=symbols))
 
 
 def _graph_text(program: Program) -> str:

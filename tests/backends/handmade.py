@@ -224,7 +224,6 @@ def programs(the_spec: ModelSpec, build: Build, **others: Callable[[Sheet], Any]
     step = ("objective", "gradient", "next")
     return Programs(
         spec=the_spec,
-        step=made(True, *step) if trained else None,
         training=made(True, *step) if trained else None,
         evaluation=made(False, "objective", "gradient") if trained else None,
         losses=made(False, "loss", "objective"),

@@ -68,7 +68,7 @@ def test_an_element_is_no_view() -> None:
 
 
 def test_forward_comes_before_backward() -> None:
-    p = handmade.mlp((4, 3, 2)).step
+    p = handmade.mlp((4, 3, 2)).training
     assert p is not None
     order = ordered(p.graph, p.roots.values())
     backward = [node.origin.made_by == "differentiate" for node in order]
@@ -113,7 +113,7 @@ contents: dict[int, int] = {}
 
 @pytest.mark.parametrize("sizes", [(4, 3), (5, 4, 3), (3, 3, 3, 3, 3)])
 def test_lifetimes(sizes: tuple[int, ...]) -> None:
-    p = handmade.mlp(sizes, dropout=0.5).step
+    p = handmade.mlp(sizes, dropout=0.5).training
     assert p is not None
     before = len(p.graph)
     contents.clear()

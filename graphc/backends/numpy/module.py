@@ -20,14 +20,14 @@ from graphc.backends.numpy.text import CLOCKS_OF_A_RUN, clocks_read
 from graphc.backends.numpy.trainer import print_trainer
 from graphc.backends.numpy.writer import Writer, harmless, quoted
 from graphc.ir import Type
-from graphc.model.program import ModelSpec, Program, Programs
+from graphc.model.program import COUNTERS, ModelSpec, Program, Programs
 from graphc.ops.helpers import HELPERS, helpers_used, plain_source
 from graphc.ops.leaves import number_text
 
 __all__ = ["print_module"]
 
-_RUN = ("epochs", "steps_per_epoch")
-_COUNTERS = ("step", "seed", *_RUN)
+_RUN = COUNTERS[2:]
+"""The counters of a module that reads the clocks of a run."""
 
 
 def print_module(
@@ -62,7 +62,7 @@ def print_module(
 
 def _check_names(spec: ModelSpec) -> None:
     for name in (*spec.parameters, *spec.states):
-        if name in _COUNTERS:
+        if name in COUNTERS:
             raise ValueError(
                 f"the state of a module holds {name} itself: no parameter has that name"
             )
@@ -70,7 +70,7 @@ def _check_names(spec: ModelSpec) -> None:
 
 def _run_clocks(programs: Programs) -> dict[str, str] | None:
     """For each length of the run the clock whose training needs it, "" if none; None: not kept."""
-    step = _clocks(programs.step) | _group_clocks(programs.spec)
+    step = _clocks(programs.training) | _group_clocks(programs.spec)
     every = step | _clocks(
         programs.training,
         programs.evaluation,
@@ -148,9 +148,9 @@ def _print_constants(
         w.line(
             f"WEIGHTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), {quoted(weights)})"
         )
-    counters = _COUNTERS if runs else _COUNTERS[:2]
+    counters = COUNTERS if runs else COUNTERS[:2]
     w.line(f"COUNTERS = {_literal(counters)}", "what a state holds beside arrays of the model")
-    if programs.step is not None:
+    if programs.training is not None:
         w.line(f"TILE = {support.TILE}", "elements that long updates take at a time")
     _print_literal(w, "GROUPS", tuple(group.parameters for group in spec.groups))
     moments = tuple(tuple(name for name, _ in group.states) for group in spec.groups)
@@ -199,7 +199,7 @@ def _signature(programs: Programs) -> dict[str, Any]:
     return {
         "model": spec.name,
         "batch": spec.batch,
-        "objective": programs.step is not None,
+        "objective": programs.training is not None,
         "inputs": data["input"],
         "targets": data["target"],
         "outputs": {
@@ -263,15 +263,15 @@ def _print_face(
     print_losses(w, programs)
     print_metrics(w, programs)
     _print_evaluate(w)
-    if programs.step is not None:
+    if programs.training is not None:
         print_gradients(w, programs)
     else:
         _print_untrainable(w, programs)
     if programs.restore.named("restored"):
         print_restore(w, programs)
-    if programs.step is not None:
+    if programs.training is not None:
         print_update(w, spec)
-        print_trainer(w, spec, programs.step, clock_of or {})
+        print_trainer(w, spec, programs.training, clock_of or {})
 
 
 def _print_functions(
