@@ -4,15 +4,17 @@ Importing this room fills ``graphc.ir.OPERATORS``. Composite operators do not li
 definitions in ``graphc/prelude``.
 """
 
-from graphc.ops import elementwise, leaves, matmul, random, reductions, shapes
+from graphc.ops import arithmetic, functions, leaves, logic, matmul, random, reductions, shapes
 from graphc.ops.evaluate import evaluate
 from graphc.ops.helpers import HELPERS
 
 __all__ = [
     "HELPERS",
-    "elementwise",
+    "arithmetic",
     "evaluate",
+    "functions",
     "leaves",
+    "logic",
     "matmul",
     "random",
     "reductions",

@@ -7,7 +7,7 @@ numbers costs nothing.
 from __future__ import annotations
 
 from graphc.ir import Graph, Origin
-from graphc.ops.elementwise import Divide, Multiply
+from graphc.ops.arithmetic import Divide, Multiply
 from graphc.schedule.order import How, classify, ordered
 
 __all__ = ["gather_factors"]

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from graphc.ir import Body, Graph, Kind, Node, Operand, Origin, Size
 from graphc.model.program import Program, RootKey
-from graphc.ops.elementwise import Cast, StopGradient
 from graphc.ops.leaves import Parameter, StateRead
+from graphc.ops.logic import Cast, StopGradient
 from graphc.ops.shapes import Broadcast, Reshape
 from graphc.schedule.factors import gather_factors
 from graphc.schedule.order import How, classify, ordered

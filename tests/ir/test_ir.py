@@ -21,7 +21,7 @@ from graphc.ir import (
     verify,
 )
 from graphc.ir.dims import dim_from_text, dim_text
-from graphc.ops.elementwise import Exp
+from graphc.ops.functions import Exp
 from graphc.ops.leaves import Input
 
 N, M = symbol("n"), symbol("m")

@@ -7,8 +7,8 @@ import pytest
 
 from graphc.ir import OPERATORS, Builder, Graph, Sample, Type, WriteContext, is_real, verify
 from graphc.ops import evaluate
-from graphc.ops.elementwise import StopGradient
 from graphc.ops.leaves import Input
+from graphc.ops.logic import StopGradient
 from graphc.ops.random import Draw
 from graphc.passes.differentiate import gradients
 
@@ -141,7 +141,7 @@ def gradients_of_truth(builder, inputs, result):
 
 def test_a_wrong_derivative_fails(monkeypatch):
     """The check above is no rubber stamp: 0.1% off is found."""
-    from graphc.ops.elementwise import Tanh
+    from graphc.ops.functions import Tanh
 
     sample = Tanh.samples()[0]
     monkeypatch.setattr(Tanh, "partial", lambda self, i, xs, y: 1.001 * (1.0 - y * y))

@@ -24,7 +24,7 @@ from graphc.backends.numpy.text import (
 )
 from graphc.backends.numpy.writer import WIDTH, Writer, harmless
 from graphc.ir import Node, Type, WriteContext
-from graphc.ops.elementwise import Power
+from graphc.ops.arithmetic import Power
 from graphc.ops.leaves import Clock, Constant, Input
 from graphc.ops.random import Draw
 from graphc.ops.reductions import Sum

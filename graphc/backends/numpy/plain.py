@@ -24,8 +24,8 @@ from graphc.backends.numpy.text import (
 )
 from graphc.backends.numpy.writer import Writer
 from graphc.ir import Graph, Node, WriteContext
-from graphc.ops.elementwise import Cast
 from graphc.ops.leaves import Clock
+from graphc.ops.logic import Cast
 from graphc.ops.random import Draw
 from graphc.schedule import How, backward_part, classify, ordered
 

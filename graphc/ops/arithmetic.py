@@ -1,0 +1,158 @@
+"""Arithmetic, element by element: sums, products, quotients, powers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphc.ir import Sample, Type, Value, WriteContext
+from graphc.ops.elementwise import REAL2, Elementwise, numeric
+
+
+@dataclass(frozen=True)
+class Add(Elementwise):
+    """Sum, element by element."""
+
+    name, arity, commutative = "add", 2, True
+    ufunc, infix = "add", "+"
+
+    def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> float:
+        return 1.0
+
+    def formula(self, *args: str) -> str:
+        return f"{args[0]} + {args[1]}"
+
+    @classmethod
+    def samples(cls) -> list[Sample]:
+        row = Type("real", (3,))
+        return [
+            Sample(cls(), REAL2),
+            Sample(cls(), (REAL2[0], row)),
+            Sample(cls(), (row, REAL2[0])),
+        ]
+
+
+@dataclass(frozen=True)
+class Subtract(Elementwise):
+    """Difference, element by element."""
+
+    name, arity = "subtract", 2
+    ufunc, infix = "subtract", "-"
+
+    def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> float:
+        return 1.0 if i == 0 else -1.0
+
+    def formula(self, *args: str) -> str:
+        return f"{args[0]} − {args[1]}"
+
+    @classmethod
+    def samples(cls) -> list[Sample]:
+        return [Sample(cls(), REAL2), Sample(cls(), (Type("real", (2, 1)), Type("real", (1, 3))))]
+
+
+@dataclass(frozen=True)
+class Multiply(Elementwise):
+    """Product, element by element."""
+
+    name, arity, commutative = "multiply", 2, True
+    ufunc, infix = "multiply", "*"
+
+    def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> Value:
+        return xs[1 - i]
+
+    def formula(self, *args: str) -> str:
+        return f"{args[0]}·{args[1]}"
+
+    @classmethod
+    def samples(cls) -> list[Sample]:
+        return [Sample(cls(), REAL2), Sample(cls(), (REAL2[0], Type("real")))]
+
+
+@dataclass(frozen=True)
+class Divide(Elementwise):
+    """Quotient, element by element; of integers, a real number."""
+
+    name, arity = "divide", 2
+    ufunc, infix = "divide", "/"
+
+    def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> Value:
+        return 1.0 / xs[1] if i == 0 else -(y / xs[1])
+
+    def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value:
+        return d / xs[1] if i == 0 else -(d * (y / xs[1]))
+
+    def element_type(self, types: tuple[Type, ...]) -> Type:
+        numeric("/", types)
+        return Type("real")
+
+    def formula(self, *args: str) -> str:
+        return f"{args[0]} / {args[1]}"
+
+    @classmethod
+    def samples(cls) -> list[Sample]:
+        return [Sample(cls(), REAL2, 0.5, 2.0), Sample(cls(), (Type("real"), REAL2[0]), 0.5, 2.0)]
+
+
+@dataclass(frozen=True)
+class Negative(Elementwise):
+    """−x."""
+
+    name = "negative"
+    ufunc = "negative"
+
+    def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> float:
+        return -1.0
+
+    def numpy(self, w: WriteContext, *args: str) -> str:
+        return f"-{args[0]}"
+
+    def formula(self, *args: str) -> str:
+        return f"−{args[0]}"
+
+    @classmethod
+    def samples(cls) -> list[Sample]:
+        return [Sample(cls(), REAL2[:1])]
+
+
+@dataclass(frozen=True)
+class Power(Elementwise):
+    """x^p. With an exponent that varies, x must be positive for the derivative by it."""
+
+    name, arity, flops = "power", 2, 20
+    ufunc, infix = "power", "**"
+
+    def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> Value:
+        x, p = xs
+        if i == 1:
+            return y * x.apply("log")
+        exponent = constant_value(p)
+        if exponent is None:
+            return p * x ** (p - 1.0)
+        return x if exponent == 1.0 else exponent * x ** (exponent - 1.0)
+
+    def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value | None:
+        exponent = constant_value(xs[1])
+        if exponent == 1.0 and i == 0:
+            return d
+        if exponent == 0.0 or (i == 1 and exponent is not None):
+            return None
+        if exponent == 2.0:
+            return d * (2.0 * xs[0])
+        return super().vjp(i, xs, y, d)
+
+    def numpy(self, w: WriteContext, *args: str) -> str:
+        tight = all(arg.replace(".", "", 1).replace("_", "a").isalnum() for arg in args)
+        return f"{args[0]}**{args[1]}" if tight else f"{args[0]} ** {args[1]}"
+
+    def formula(self, *args: str) -> str:
+        return f"{args[0]}^{args[1]}"
+
+    @classmethod
+    def samples(cls) -> list[Sample]:
+        return [Sample(cls(), REAL2, 0.5, 2.0)]
+
+
+def constant_value(value: Value) -> float | None:
+    """The number that a scalar constant holds, None for anything else."""
+    op = value.builder.graph[value.id].op
+    number = getattr(op, "value", None) if op.name == "constant" else None
+    return float(number) if isinstance(number, int | float) else None
