@@ -143,6 +143,23 @@ class Graph:
                 stack.extend(self._nodes[id].inputs)
         return seen
 
+    def depth_first(self, roots: Iterable[int], known: Iterable[int] = ()) -> list[Node]:
+        """What the roots need and is not ``known``, every node after its operands, each root's own
+        before the next one's."""
+        order: list[Node] = []
+        seen = set(known)
+        for root in roots:
+            stack = [(root, False)]
+            while stack:
+                id, ready = stack.pop()
+                if ready:
+                    order.append(self._nodes[id])
+                elif id not in seen:
+                    seen.add(id)
+                    stack.append((id, True))
+                    stack.extend((i, False) for i in reversed(self._nodes[id].inputs))
+        return order
+
     # -- writing
 
     def add(

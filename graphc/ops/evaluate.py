@@ -37,25 +37,9 @@ def evaluate(
     scope = _Scope(dict(leaves or {}), dict(dims or {}), real, seed, step)
     wanted = list(ids)
     values = dict(operands or {})
-    for node in _order(graph, wanted, values):
+    for node in graph.depth_first(wanted, values):
         values[node.id] = scope.value(node, graph, values)
     return [values[id] for id in wanted]
-
-
-def _order(graph: Graph, wanted: list[int], given: Mapping[int, Any]) -> list[Node]:
-    """The needed nodes in topological order, without walking the whole graph for a few of them."""
-    order: list[Node] = []
-    seen = set(given)
-    stack = [(id, False) for id in wanted]
-    while stack:
-        id, ready = stack.pop()
-        if ready:
-            order.append(graph[id])
-        elif id not in seen:
-            seen.add(id)
-            stack.append((id, True))
-            stack.extend((i, False) for i in graph[id].inputs)
-    return order
 
 
 class _Scope:
@@ -93,7 +77,7 @@ class _Scope:
 
     def _body(self, graph: Graph, ids: tuple[int, ...], given: dict[int, Any]) -> list[Any]:
         values = given
-        for node in _order(graph, list(ids), values):
+        for node in graph.depth_first(ids, values):
             values[node.id] = self.value(node, graph, values)
         return [values[id] for id in ids]
 

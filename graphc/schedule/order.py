@@ -38,19 +38,7 @@ def ordered(graph: Graph, roots: Iterable[int]) -> list[Node]:
     wanted = list(dict.fromkeys(roots))
     forward = [id for id in wanted if not is_backward(graph[id])]
     backward = [id for id in wanted if is_backward(graph[id])]
-    order: list[Node] = []
-    seen: set[int] = set()
-    for root in (*forward, *reversed(backward)):
-        stack = [(root, False)]
-        while stack:
-            id, ready = stack.pop()
-            if ready:
-                order.append(graph[id])
-            elif id not in seen:
-                seen.add(id)
-                stack.append((id, True))
-                stack.extend((i, False) for i in reversed(graph[id].inputs))
-    return order
+    return graph.depth_first([*forward, *reversed(backward)])
 
 
 def backward_part(graph: Graph, roots: Iterable[int]) -> set[int]:
