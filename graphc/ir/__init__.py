@@ -7,21 +7,26 @@ from graphc.ir.builder import Builder, Value
 from graphc.ir.dims import Dim, Size, divide_exactly, product, symbol
 from graphc.ir.graph import Body, Call, Graph, Node, Operand, Origin
 from graphc.ir.inline import flatten, inline_call, inline_calls, join_place, placed, relocate
+from graphc.ir.notation import LATEX, UNICODE, Formula, Notation
 from graphc.ir.operator import OPERATORS, Operator, Sample, TypeRuleError, WriteContext
 from graphc.ir.textform import parse_graph, print_graph
 from graphc.ir.types import AnyType, Kind, TupleType, Type, broadcast_shapes, is_real
 from graphc.ir.verify import VerificationError, verify
 
 __all__ = [
+    "LATEX",
     "OPERATORS",
+    "UNICODE",
     "AnyType",
     "Body",
     "Builder",
     "Call",
     "Dim",
+    "Formula",
     "Graph",
     "Kind",
     "Node",
+    "Notation",
     "Operand",
     "Operator",
     "Origin",

@@ -61,6 +61,18 @@ class Builder:
     def zeros(self, type: Type) -> Value:
         return self.op("broadcast", self.constant(0.0), shape=type.shape)
 
+    def repeated(self, value: Value, size: Size) -> Value:
+        """The same value ``size`` times along a new leading axis."""
+        return self.op("broadcast", value, shape=(size, *value.shape))
+
+    def all_mapped(
+        self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]
+    ) -> tuple[Value, ...]:
+        """Every operand with a leading axis: for a vectorization rule that needs it."""
+        return tuple(
+            x if own else self.repeated(x, size) for x, own in zip(xs, mapped, strict=True)
+        )
+
     def items(self, value: Value) -> list[Value]:
         """The parts of a tuple, or the value alone."""
         if not isinstance(value.any_type, TupleType):

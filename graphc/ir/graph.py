@@ -16,6 +16,7 @@ from typing import Any
 import networkx as nx
 
 from graphc.diagnostics import Span
+from graphc.ir.notation import Formula, Notation
 from graphc.ir.operator import Operator
 from graphc.ir.types import AnyType, TupleType, Type
 
@@ -259,8 +260,8 @@ class Operand(Operator):
     def infer(self, *types: Type) -> AnyType:
         raise TypeError("an operand's type is given, not inferred")
 
-    def formula(self, *args: str) -> str:
-        return self.label
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.symbol(self.label)
 
 
 @dataclass(eq=False)
@@ -304,5 +305,5 @@ class Call(Operator):
     def infer(self, *types: Type) -> AnyType:
         return self.body.type
 
-    def formula(self, *args: str) -> str:
-        return f"{self.body.title}({', '.join(args)})"
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.call(self.body.definition, *args)

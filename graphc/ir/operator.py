@@ -1,9 +1,9 @@
 """The base class of operators and their registry.
 
-One class holds everything that is true of one primitive: its type rule, its derivative as
-graph-building code, how NumPy writes it, its formula, its cost and the samples that drive the
-registry's tests. The primitives themselves live in ``graphc.ops``, a room above this one; they
-enter ``OPERATORS`` by being defined.
+One class holds everything that is true of one primitive: its type rule, its derivative and its
+vectorization as graph-building code, how NumPy writes it, its formula, its cost and the samples
+that drive the registry's tests. The primitives themselves live in ``graphc.ops``, a room above
+this one; they enter ``OPERATORS`` by being defined.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from graphc.ir.dims import Size
+from graphc.ir.notation import Formula, Notation
 from graphc.ir.types import AnyType, Type
 
 if TYPE_CHECKING:
@@ -120,6 +121,17 @@ class Operator:
         """
         raise NotImplementedError(f"{self.name} has no derivative rule")
 
+    # -- many at once
+
+    def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
+        """The operator applied to ``size`` sets of operands at once.
+
+        A mapped operand has a new leading axis of that size, and so has the result; the others
+        are the same in every set. At least one is mapped. Attributes that speak of axes or shapes
+        speak of one set. An operator without a rule cannot be vectorized: TypeRuleError.
+        """
+        raise TypeRuleError("E230", f"`{self.name}` cannot be vectorized")
+
     # -- NumPy
 
     def numpy(self, w: WriteContext, *args: str) -> str:
@@ -139,9 +151,9 @@ class Operator:
 
     # -- explanation
 
-    def formula(self, *args: str) -> str:
-        """The result as a formula in Unicode. Operands come as atoms."""
-        return f"{self.name}({', '.join(args)})"
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        """The result as a formula in the notation ``f``."""
+        return f.call(self.name, *args)
 
     def cost(self, types: tuple[Type, ...], result: Type) -> Size:
         """Floating-point operations."""

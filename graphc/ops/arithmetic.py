@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphc.ir import Sample, Type, Value, WriteContext
+from graphc.ir import Formula, Notation, Sample, Type, Value, WriteContext
 from graphc.ops.elementwise import REAL2, Elementwise, numeric
 
 
@@ -18,8 +18,8 @@ class Add(Elementwise):
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> float:
         return 1.0
 
-    def formula(self, *args: str) -> str:
-        return f"{args[0]} + {args[1]}"
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.add(*args)
 
     @classmethod
     def samples(cls) -> list[Sample]:
@@ -41,8 +41,8 @@ class Subtract(Elementwise):
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> float:
         return 1.0 if i == 0 else -1.0
 
-    def formula(self, *args: str) -> str:
-        return f"{args[0]} − {args[1]}"
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.subtract(*args)
 
     @classmethod
     def samples(cls) -> list[Sample]:
@@ -59,8 +59,8 @@ class Multiply(Elementwise):
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> Value:
         return xs[1 - i]
 
-    def formula(self, *args: str) -> str:
-        return f"{args[0]}·{args[1]}"
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.multiply(*args)
 
     @classmethod
     def samples(cls) -> list[Sample]:
@@ -84,8 +84,8 @@ class Divide(Elementwise):
         numeric("/", types)
         return Type("real")
 
-    def formula(self, *args: str) -> str:
-        return f"{args[0]} / {args[1]}"
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.divide(*args)
 
     @classmethod
     def samples(cls) -> list[Sample]:
@@ -105,8 +105,8 @@ class Negative(Elementwise):
     def numpy(self, w: WriteContext, *args: str) -> str:
         return f"-{args[0]}"
 
-    def formula(self, *args: str) -> str:
-        return f"−{args[0]}"
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.negative(*args)
 
     @classmethod
     def samples(cls) -> list[Sample]:
@@ -143,8 +143,8 @@ class Power(Elementwise):
         tight = all(arg.replace(".", "", 1).replace("_", "a").isalnum() for arg in args)
         return f"{args[0]}**{args[1]}" if tight else f"{args[0]} ** {args[1]}"
 
-    def formula(self, *args: str) -> str:
-        return f"{args[0]}^{args[1]}"
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.power(*args)
 
     @classmethod
     def samples(cls) -> list[Sample]:

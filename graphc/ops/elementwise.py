@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from graphc.ir import Operator, Type, TypeRuleError, Value, WriteContext, broadcast_shapes
+from graphc.ir import (
+    Operator,
+    Size,
+    Type,
+    TypeRuleError,
+    Value,
+    WriteContext,
+    broadcast_shapes,
+)
 
 REAL2 = (Type("real", (2, 3)), Type("real", (2, 3)))
 
@@ -41,6 +49,13 @@ class Elementwise(Operator):
             return None
         return d if local == 1.0 else -d if local == -1.0 else d * local
 
+    def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
+        """Operands of lower rank get axes of length 1 behind the new one."""
+        rank = max(len(x.shape) - own for x, own in zip(xs, mapped, strict=True))
+        return xs[0].builder.emit(
+            self, *(_aligned(x, rank + 1) if own else x for x, own in zip(xs, mapped, strict=True))
+        )
+
     def numpy(self, w: WriteContext, *args: str) -> str:
         if self.infix:
             return f" {self.infix} ".join(args)
@@ -51,6 +66,14 @@ class Elementwise(Operator):
 
     def may_overwrite(self, i: int) -> bool:
         return True
+
+
+def _aligned(x: Value, rank: int) -> Value:
+    """A mapped operand with as many axes as ``rank``."""
+    missing = rank - len(x.shape)
+    if not missing:
+        return x
+    return x.apply("reshape", shape=(x.shape[0], *[1] * missing, *x.shape[1:]))
 
 
 def _clash(name: str, types: tuple[Type, ...]) -> TypeRuleError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphc.ir import Sample, Type, Value
+from graphc.ir import Formula, Notation, Sample, Type, Value
 from graphc.ops.elementwise import REAL2, Elementwise, numeric, real_only
 
 
@@ -134,8 +134,8 @@ class Abs(Function):
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> Value:
         return xs[0].apply("sign")
 
-    def formula(self, *args: str) -> str:
-        return f"|{args[0]}|"
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.between("|", args[0], "|")
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,8 @@ class Floor(Function):
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> None:
         return None
 
-    def formula(self, *args: str) -> str:
-        return f"⌊{args[0]}⌋"
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.between("⌊", args[0], "⌋")
 
 
 @dataclass(frozen=True)
@@ -174,8 +174,8 @@ class Maximum(Elementwise):
         x, z = xs
         return x.apply("greater", z) if i == 0 else x.apply("less_equal", z)
 
-    def formula(self, *args: str) -> str:
-        return f"max({', '.join(args)})"
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.call("max", *args)
 
     @classmethod
     def samples(cls) -> list[Sample]:
@@ -193,8 +193,8 @@ class Minimum(Elementwise):
         x, z = xs
         return x.apply("less", z) if i == 0 else x.apply("greater_equal", z)
 
-    def formula(self, *args: str) -> str:
-        return f"min({', '.join(args)})"
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.call("min", *args)
 
     @classmethod
     def samples(cls) -> list[Sample]:

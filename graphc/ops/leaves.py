@@ -7,7 +7,9 @@ from typing import Any
 
 from graphc.ir import (
     AnyType,
+    Formula,
     Kind,
+    Notation,
     Operator,
     Size,
     TupleType,
@@ -67,8 +69,8 @@ class Clock(Leaf):
     name = "clock"
     which: str
 
-    def formula(self, *args: str) -> str:
-        return self.which
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.symbol(self.which)
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,8 @@ class Constant(Operator):
             return f"np.array({_brackets(self.value)}, dtype={dtype})"
         return number_text(self.value)
 
-    def formula(self, *args: str) -> str:
-        return str(self.value)
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.symbol("…") if isinstance(self.value, tuple) else f.number(self.value)
 
 
 def number_text(value: float | int | bool) -> str:
@@ -167,6 +169,44 @@ class Fitted(Operator):
 
 
 @dataclass(frozen=True)
+class Positions(Operator):
+    """The integers 0, 1, …, size − 1."""
+
+    name = "positions"
+    arity = 0
+    flops = 0
+    size: Size
+
+    def infer(self, *types: Type) -> Type:
+        return Type("int", (self.size,))
+
+    def numpy(self, w: WriteContext, *args: str) -> str:
+        return f"np.arange({w.size(self.size)})"
+
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.call("positions", f.symbol(str(self.size)))
+
+
+@dataclass(frozen=True)
+class Length(Operator):
+    """A dimension as an integer."""
+
+    name = "length"
+    arity = 0
+    flops = 0
+    size: Size
+
+    def infer(self, *types: Type) -> Type:
+        return Type("int")
+
+    def numpy(self, w: WriteContext, *args: str) -> str:
+        return w.size(self.size)
+
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.symbol(str(self.size))
+
+
+@dataclass(frozen=True)
 class Dimension(Leaf):
     """A symbolic dimension as a real number."""
 
@@ -179,5 +219,5 @@ class Dimension(Leaf):
     def numpy(self, w: WriteContext, *args: str) -> str:
         return w.size(self.size)
 
-    def formula(self, *args: str) -> str:
-        return str(self.size)
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.symbol(str(self.size))

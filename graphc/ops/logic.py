@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphc.ir import Sample, Type, TypeRuleError, Value, WriteContext
+from graphc.ir import Formula, Notation, Sample, Type, TypeRuleError, Value, WriteContext
 from graphc.ops.elementwise import REAL2, Elementwise, numeric
 
 
@@ -39,8 +39,8 @@ class Comparison(Elementwise):
     def may_overwrite(self, i: int) -> bool:
         return False
 
-    def formula(self, *args: str) -> str:
-        return f"[{args[0]} {self.infix} {args[1]}]"
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.truth(args[0], self.infix, args[1])
 
     @classmethod
     def samples(cls) -> list[Sample]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from graphc.ir import (
+    Formula,
+    Notation,
     Operator,
     Sample,
     Size,
@@ -13,6 +15,7 @@ from graphc.ir import (
     Value,
     WriteContext,
     broadcast_shapes,
+    product,
 )
 
 
@@ -66,6 +69,23 @@ class Matmul(Operator):
         gradient = d @ _swapped(b) if i == 0 else _weight_gradient(a, b, d)
         return d.builder.unbroadcast(gradient, xs[i].shape)
 
+    def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
+        """A right side that is one matrix for all stays one product over all rows."""
+        (a, b), (own_a, own_b) = xs, mapped
+        if not own_b and len(b.shape) <= 2:
+            return _rows_times(a, b)
+        vector_a, vector_b = len(a.shape) - own_a == 1, len(b.shape) - own_b == 1
+        if vector_a:
+            a = a.apply("reshape", shape=(*a.shape[:-1], 1, a.shape[-1]))
+        if vector_b:
+            b = _column(b)
+        rank = max(len(a.shape) - own_a, len(b.shape) - own_b) + 1
+        result = _aligned(a, own_a, rank) @ _aligned(b, own_b, rank)
+        rows = () if vector_a else result.shape[-2:-1]
+        columns = () if vector_b else result.shape[-1:]
+        shape = (*result.shape[:-2], *rows, *columns)
+        return result.apply("reshape", shape=shape) if vector_a or vector_b else result
+
     def numpy(self, w: WriteContext, *args: str) -> str:
         return f"{args[0]} @ {args[1]}"
 
@@ -74,8 +94,8 @@ class Matmul(Operator):
             return f"np.dot({args[0]}, {args[1]}, out={out})"
         return f"np.matmul({args[0]}, {args[1]}, out={out})"
 
-    def formula(self, *args: str) -> str:
-        return f"{args[0]}·{args[1]}"
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.multiply(*args)
 
     def cost(self, types: tuple[Type, ...], result: Type) -> Size:
         return 2 * result.size * types[0].shape[-1]
@@ -101,6 +121,23 @@ def _swapped(x: Value) -> Value:
     return x.apply("transpose", axes=(*range(rank - 2), rank - 1, rank - 2))
 
 
+def _rows_times(a: Value, b: Value) -> Value:
+    """``a @ b`` with all leading axes of ``a`` as rows of one product."""
+    if len(a.shape) <= 2:
+        return a @ b
+    rows = product(a.shape[:-1])
+    result = a.apply("reshape", shape=(rows, a.shape[-1])) @ b
+    return result.apply("reshape", shape=(*a.shape[:-1], *b.shape[1:]))
+
+
+def _aligned(x: Value, mapped: bool, rank: int) -> Value:
+    """A mapped operand with axes of length 1 behind the new one."""
+    missing = rank - len(x.shape)
+    if not mapped or not missing:
+        return x
+    return x.apply("reshape", shape=(x.shape[0], *[1] * missing, *x.shape[1:]))
+
+
 def _column(x: Value) -> Value:
     return x.apply("reshape", shape=(*x.shape, 1))
 
@@ -118,9 +155,7 @@ def _weight_gradient(a: Value, b: Value, d: Value) -> Value:
     """∂/∂b of ``a @ b``: one product over all leading axes where b has none."""
     if len(a.shape) == 2 or len(b.shape) > 2:
         return _swapped(a) @ d
-    rows: Size = 1
-    for size in a.shape[:-1]:
-        rows = rows * size
+    rows = product(a.shape[:-1])
     flat_a = a.apply("reshape", shape=(rows, a.shape[-1]))
     flat_d = d.apply("reshape", shape=(rows, d.shape[-1]))
     return _swapped(flat_a) @ flat_d

@@ -11,7 +11,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from graphc.ir import Operator, Sample, Size, Type, Value, WriteContext, product
+from graphc.ir import (
+    Formula,
+    Notation,
+    Operator,
+    Sample,
+    Size,
+    Type,
+    Value,
+    WriteContext,
+    product,
+)
 
 
 def place_key(place: str) -> int:
@@ -48,6 +58,9 @@ class Uniform(Draw):
     def infer(self, *types: Type) -> Type:
         return Type("real", self.shape)
 
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.call("U", f.number(0), f.number(1))
+
     def numpy(self, w: WriteContext, *args: str) -> str:
         return f"_uniform({self.where(w)}, {w.real})"
 
@@ -66,6 +79,9 @@ class Normal(Draw):
 
     def infer(self, *types: Type) -> Type:
         return Type("real", self.shape)
+
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.call("N", f.number(0), f.number(1))
 
     def numpy(self, w: WriteContext, *args: str) -> str:
         return f"_normal({self.where(w)}, {w.real})"
@@ -93,6 +109,9 @@ class Bernoulli(Draw):
         words = self.words(w, f"({w.size(product(self.shape))} + 3) // 4")
         lanes = f"_lanes({words}, {w.shape(self.shape)})"
         return f"np.less({lanes}, _threshold({args[0]}), out={out})"
+
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.call("Bernoulli", *args)
 
     @classmethod
     def samples(cls) -> list[Sample]:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from graphc.ir import Operator, Sample, Size, Type, TypeRuleError, Value, WriteContext
+from graphc.ir import (
+    Formula,
+    Notation,
+    Operator,
+    Sample,
+    Size,
+    Type,
+    TypeRuleError,
+    Value,
+    WriteContext,
+)
 from graphc.ops.elementwise import numeric
 
 SAMPLE = Type("real", (2, 3, 4))
@@ -33,6 +43,13 @@ class Reduction(Operator):
         """A value shaped like the result, with the reduced axes as 1."""
         kept = reduced_shape(x.shape, self.axis, keep=True)
         return value if value.shape == kept else value.apply("reshape", shape=kept)
+
+    def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
+        axis = tuple(a + 1 for a in self.axis)
+        return xs[0].apply(self.name, axis=axis, keep=self.keep)
+
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.total(self.name, args[0], self.axis)
 
     def numpy(self, w: WriteContext, *args: str) -> str:
         return f"{args[0]}.{self.method}({self._axes(w.types[0])})"
@@ -90,9 +107,6 @@ class Sum(Reduction):
             return None
         return self.spread(d, xs[0]).apply("broadcast", shape=xs[0].shape)
 
-    def formula(self, *args: str) -> str:
-        return f"Σ {args[0]}"
-
 
 class Extremum(Reduction):
     """Maximum or minimum; elements that tie share the gradient equally."""
@@ -141,6 +155,12 @@ class Argmax(Operator):
 
     def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> None:
         return None
+
+    def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
+        return xs[0].apply("argmax", axis=self.axis + 1)
+
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.total("argmax", args[0], (self.axis,))
 
     def numpy(self, w: WriteContext, *args: str) -> str:
         return f"{args[0]}.argmax(axis={self.axis})"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphc.ir import (
+    Formula,
+    Notation,
     Operator,
     Sample,
     Size,
@@ -44,6 +46,9 @@ class Reshape(Operator):
     def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value:
         return d.apply("reshape", shape=xs[0].shape)
 
+    def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
+        return xs[0].apply("reshape", shape=(size, *self.shape))
+
     def numpy(self, w: WriteContext, *args: str) -> str:
         if w.types[0].rank == 0:
             return f"np.reshape({args[0]}, {w.shape(self.shape)})"
@@ -77,11 +82,16 @@ class Transpose(Operator):
         inverse = tuple(self.axes.index(a) for a in range(len(self.axes)))
         return d.apply("transpose", axes=inverse)
 
+    def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
+        return xs[0].apply("transpose", axes=(0, *(axis + 1 for axis in self.axes)))
+
     def numpy(self, w: WriteContext, *args: str) -> str:
         return f"{args[0]}.T" if self.axes == (1, 0) else f"{args[0]}.transpose({self.axes})"
 
-    def formula(self, *args: str) -> str:
-        return f"{args[0]}ᵀ"
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        rank = len(self.axes)
+        swapped = (*range(rank - 2), rank - 1, rank - 2)
+        return f.transpose(*args) if self.axes == swapped else super().formula(f, *args)
 
     @classmethod
     def samples(cls) -> list[Sample]:
@@ -105,6 +115,17 @@ class Broadcast(Operator):
 
     def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value:
         return d.builder.unbroadcast(d, xs[0].shape)
+
+    def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
+        (x,) = xs
+        missing = len(self.shape) + 1 - len(x.shape)
+        if missing:
+            x = x.apply("reshape", shape=(size, *[1] * missing, *x.shape[1:]))
+        return x.apply("broadcast", shape=(size, *self.shape))
+
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        """NumPy's broadcasting goes without saying."""
+        return args[0]
 
     def numpy(self, w: WriteContext, *args: str) -> str:
         if w.types[0].shape == ():
@@ -152,6 +173,10 @@ class Concat(Operator):
         items[self.axis] = bounds
         return d.apply("index", items=tuple(items))
 
+    def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
+        joined = xs[0].builder.all_mapped(size, xs, mapped)
+        return joined[0].apply("concat", *joined[1:], axis=self.axis + 1)
+
     def numpy(self, w: WriteContext, *args: str) -> str:
         return f"np.concatenate([{args[0]}, {args[1]}], axis={self.axis})"
 
@@ -187,6 +212,12 @@ class Index(Operator):
     def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value:
         return d.apply("index_adjoint", items=self.items, shape=xs[0].shape)
 
+    def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
+        return xs[0].apply("index", items=((None, None, None), *self.items))
+
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.index(args[0], *map(_item_formula, self.items))
+
     def numpy(self, w: WriteContext, *args: str) -> str:
         return f"{args[0]}[{_items_text(w, self.items)}]"
 
@@ -214,6 +245,10 @@ class IndexAdjoint(Operator):
 
     def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value:
         return d.apply("index", items=self.items)
+
+    def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
+        items = ((None, None, None), *self.items)
+        return xs[0].apply("index_adjoint", items=items, shape=(size, *self.shape))
 
     def numpy(self, w: WriteContext, *args: str) -> str:
         index = ", ".join(_item_object(w, item) for item in self.items)
@@ -280,11 +315,33 @@ def _item_text(w: WriteContext, item: Any) -> str:
     return f"{text}:{step}" if step is not None else text
 
 
+def _item_formula(item: Any) -> str:
+    if isinstance(item, int):
+        return str(item)
+    start, stop, step = ("" if part is None else str(part) for part in item)
+    return f"{start}:{stop}:{step}" if step else f"{start}:{stop}"
+
+
 def _item_object(w: WriteContext, item: Any) -> str:
     if isinstance(item, int):
         return str(item)
     parts = ("None" if part is None else w.size(part) for part in item)
     return f"slice({', '.join(parts)})"
+
+
+def _moved(x: Value, source: int, target: int) -> Value:
+    """One axis moved to another place, the others in order."""
+    axes = [axis for axis in range(len(x.shape)) if axis != source]
+    axes.insert(target, source)
+    return x if axes == sorted(axes) else x.apply("transpose", axes=tuple(axes))
+
+
+def _in_own_block(index: Value, size: Size, rows: Size) -> Value:
+    """Positions in each of ``size`` blocks of ``rows`` rows, the blocks one after another."""
+    builder = index.builder
+    first = builder.op("positions", size=size) * builder.op("length", size=rows)
+    first = first.apply("reshape", shape=(size, *[1] * (len(index.shape) - 1)))
+    return index.apply("cast", kind="int") + first
 
 
 @dataclass(frozen=True)
@@ -312,6 +369,20 @@ class Take(Operator):
     def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value | None:
         return d.apply("take_adjoint", xs[1], rows=xs[0].shape[0]) if i == 0 else None
 
+    def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
+        (x, index), (own_x, own_index) = xs, mapped
+        if not own_x:
+            return x.apply("take", index)
+        if own_index:
+            rows = x.apply("reshape", shape=(size * x.shape[1], *x.shape[2:]))
+            return rows.apply("take", _in_own_block(index, size, x.shape[1]))
+        rank = len(index.shape)
+        taken = _moved(x, 0, 1).apply("take", index)
+        return _moved(taken, rank, 0)
+
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.index(args[0], args[1].text)
+
     def numpy(self, w: WriteContext, *args: str) -> str:
         return f"{args[0]}[{args[1]}]"
 
@@ -334,6 +405,16 @@ class TakeAdjoint(Operator):
 
     def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value | None:
         return d.apply("take", xs[1]) if i == 0 else None
+
+    def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
+        (d, index), (own_d, own_index) = xs, mapped
+        if not own_index:
+            placed = _moved(d, 0, len(index.shape)).apply("take_adjoint", index, rows=self.rows)
+            return _moved(placed, 1, 0)
+        d = d if own_d else d.builder.repeated(d, size)
+        rows = _in_own_block(index, size, self.rows)
+        flat = d.apply("take_adjoint", rows, rows=size * self.rows)
+        return flat.apply("reshape", shape=(size, self.rows, *flat.shape[1:]))
 
     def numpy(self, w: WriteContext, *args: str) -> str:
         return f"_added_rows({args[0]}, {args[1]}, {w.shape(w.result.shape)})"
@@ -374,6 +455,10 @@ class Pick(Operator):
         classes = xs[0].shape[-1]
         return d.apply("pick_adjoint", xs[1], classes=classes) if i == 0 else None
 
+    def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
+        x, y = xs[0].builder.all_mapped(size, xs, mapped)
+        return x.apply("pick", y)
+
     def numpy(self, w: WriteContext, *args: str) -> str:
         if w.types[0].rank == 2:
             return f"{args[0]}[np.arange(len({args[0]})), {args[1]}]"
@@ -385,8 +470,8 @@ class Pick(Operator):
             return f"np.copyto({out}, {args[0]}[{rows}, {args[1]}])"
         return super().numpy_into(w, out, *args)
 
-    def formula(self, *args: str) -> str:
-        return f"{args[0]}[{args[1]}]"
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.index(args[0], args[1].text)
 
     @classmethod
     def samples(cls) -> list[Sample]:
@@ -411,6 +496,10 @@ class PickAdjoint(Operator):
 
     def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value | None:
         return d.apply("pick", xs[1]) if i == 0 else None
+
+    def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
+        d, y = xs[0].builder.all_mapped(size, xs, mapped)
+        return d.apply("pick_adjoint", y, classes=self.classes)
 
     def numpy(self, w: WriteContext, *args: str) -> str:
         return f"_at_labels({args[0]}, {args[1]}, {w.size(self.classes)})"
@@ -441,6 +530,9 @@ class OneHot(Operator):
 
     def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> None:
         return None
+
+    def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
+        return xs[0].apply("one_hot")
 
     def numpy(self, w: WriteContext, *args: str) -> str:
         return f"np.eye({w.types[0].classes}, dtype={w.real})[{args[0]}]"

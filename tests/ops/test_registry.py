@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -131,6 +133,36 @@ def test_first_and_second_derivatives(sample: Sample):
     found = check_gradient(builder, scalar, inputs, values, 1e-6)
     for gradient in list(found.values()):
         check_gradient(builder, weighted(builder, gradient, seed=5), inputs, values, 2e-5)
+
+
+MAPPABLE = [
+    pytest.param(sample, mapped, id=f"{p.id}-{''.join('m' if own else 'u' for own in mapped)}")
+    for p in SAMPLES
+    for sample in p.values
+    for mapped in itertools.product((True, False), repeat=len(sample.types))
+    if any(mapped) and not isinstance(sample.operator, Draw)
+]
+
+
+@pytest.mark.parametrize(("sample", "mapped"), MAPPABLE)
+def test_vectorized_is_one_at_a_time(sample: Sample, mapped: tuple[bool, ...]):
+    """Three sets of operands at once give what each set gives alone."""
+    sets = [arrays(sample, seed) for seed in range(3)]
+    builder = Builder(Graph())
+    inputs, leaves = [], {}
+    for i, (type, own) in enumerate(zip(sample.types, mapped, strict=True)):
+        values = np.stack([s[i] for s in sets]) if own else sets[0][i]
+        leaves[f"x{i}"] = values
+        shape = (3, *type.shape) if own else type.shape
+        inputs.append(builder.place(Input(f"x{i}"), (), type.with_shape(shape), f"x{i}"))
+    result = sample.operator.vectorize(3, tuple(inputs), mapped)
+    (actual,) = evaluate(builder.graph, [result.id], leaves)
+    one_builder, _, one = build(sample)
+    for row in range(3):
+        single = {f"x{i}": sets[row if own else 0][i] for i, own in enumerate(mapped)}
+        (expected,) = evaluate(one_builder.graph, [one.id], single)
+        assert result.shape == (3, *one.shape)
+        np.testing.assert_allclose(actual[row], expected, rtol=1e-12, atol=1e-12)
 
 
 def gradients_of_truth(builder, inputs, result):

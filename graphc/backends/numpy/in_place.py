@@ -23,7 +23,7 @@ from graphc.backends.numpy.text import (
     remark,
 )
 from graphc.backends.numpy.writer import WIDTH, Writer, harmless
-from graphc.ir import Node, Type, WriteContext
+from graphc.ir import UNICODE, Formula, Node, Type, WriteContext
 from graphc.ops.arithmetic import Power
 from graphc.ops.leaves import Clock, Constant, Input
 from graphc.ops.random import Draw
@@ -257,15 +257,16 @@ class InPlace:
     def _comment(self, text: str, node: Node) -> str:
         """The formula, the shape and the model's line; without the formula where it is long."""
         plain = remark(node)
-        whole = f"{harmless(node.op.formula(*map(self._symbol, node.inputs)))}  {plain}"
+        formula = node.op.formula(UNICODE, *map(self._symbol, node.inputs))
+        whole = f"{harmless(formula.text)}  {plain}"
         return whole if len(text) + len(whole) <= WIDTH - STEP_INDENT else plain
 
-    def _symbol(self, id: int) -> str:
+    def _symbol(self, id: int) -> Formula:
         """A value in a formula: its variable, a number, or a matrix transposed."""
         node = self.graph[id]
         if isinstance(node.op, Transpose) and node.op.axes == (1, 0):
-            return f"{self._symbol(node.inputs[0])}ᵀ"
-        return self.value[id]
+            return UNICODE.transpose(self._symbol(node.inputs[0]))
+        return UNICODE.symbol(self.value[id])
 
     def _function(self, match: re.Match[str]) -> str:
         name = match[1]
