@@ -27,6 +27,19 @@ __all__ = ["command"]
 @click.option(
     "--dump-passes", is_flag=True, help="Print the graph after each pass that changed it."
 )
+@click.option(
+    "--product",
+    "products",
+    multiple=True,
+    metavar="NAME",
+    help="Add per_example_gradients, hessian_vector_products or gauss_newton_products.",
+)
+@click.option(
+    "--cut",
+    multiple=True,
+    metavar="NAME",
+    help="Value between network and loss; by default the first argument of the prelude's losses.",
+)
 @settings_options
 @output_options
 @click.pass_obj
@@ -36,6 +49,8 @@ def command(
     out: str | None,
     stop_after: str | None,
     dump_passes: bool,
+    products: tuple[str, ...],
+    cut: tuple[str, ...],
     sets: dict[str, str],
     at: dict[str, str],
     precision: Precision | None,
@@ -51,11 +66,13 @@ def command(
     if session.is_run(model):
         if stop_after or dump_passes:
             raise click.UsageError("stages are those of a model file; give one instead")
-        if sets or at or precision:
+        if sets or at or precision or products:
             raise click.UsageError("a run has settings of its own; give a model file instead")
         _compile_run(session.load(model), out, terminal)
         return
-    compiled = session.compile(model, set=sets, at=at, precision=precision)
+    compiled = session.compile(
+        model, set=sets, at=at, precision=precision, products=products, cut=cut
+    )
     show_warnings(compiled, terminal)
     if dump_passes or stop_after:
         _say_stages(compiled, stop_after, dump_passes, terminal)

@@ -6,7 +6,7 @@ projections, penalties, gradients are the passes' work.
 """
 
 from graphc.model.elaborate import elaborate
-from graphc.model.program import ModelSpec, Program, Programs
+from graphc.model.program import PRODUCTS, ModelSpec, Program, Programs
 from graphc.model.settings import Settings
 
-__all__ = ["ModelSpec", "Program", "Programs", "Settings", "elaborate"]
+__all__ = ["PRODUCTS", "ModelSpec", "Program", "Programs", "Settings", "elaborate"]

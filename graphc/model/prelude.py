@@ -10,7 +10,7 @@ from graphc.language import parse, tree
 from graphc.model.frame import Home
 from graphc.model.meanings import Definition
 
-__all__ = ["load_prelude"]
+__all__ = ["load_prelude", "loss_names"]
 
 
 @cache
@@ -29,3 +29,14 @@ def load_prelude() -> Home:
             home.definitions[statement.name.name] = Definition(statement, home)
     diagnostics.raise_errors()
     return home
+
+
+@cache
+def loss_names() -> frozenset[str]:
+    """Names of the prelude's losses: functions of a prediction and more, in ``losses.gc``."""
+    return frozenset(
+        name
+        for name, definition in load_prelude().definitions.items()
+        if definition.tree.span.source.name == "prelude/losses.gc"
+        and len(definition.tree.parameters) > 1
+    )

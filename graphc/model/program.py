@@ -7,6 +7,7 @@ one model (training, evaluation, prediction) share the spec.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from graphc.ir import Body, Graph, Type
 
 __all__ = [
     "COUNTERS",
+    "PRODUCTS",
     "DataInfo",
     "DataPlan",
     "ModelSpec",
@@ -33,11 +35,14 @@ __all__ = [
 COUNTERS = ("step", "seed", "epochs", "steps_per_epoch")
 """Names that the state of a generated module keeps for itself, the last two for its clocks."""
 
+PRODUCTS = ("per_example_gradients", "hessian_vector_products", "gauss_newton_products")
+"""Functions that a module holds on request."""
+
 RootKey = tuple[str, str]
 """``(role, name)``. Roles: ``loss``, ``metric``, ``output``, ``objective`` (name empty),
 ``penalty`` (empty), ``gradient`` (of a parameter), ``next`` (of a state), ``batch`` (an input or
 target made from columns), ``fitted`` (a constant of the data), ``restored`` (an output in its
-original units)."""
+original units), ``product`` (of a curvature matrix with a tangent, by parameter)."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +224,7 @@ class Programs:
     ``training`` has roots objective, gradient and next in the training
     projection; ``evaluation`` objective and gradient in the evaluation projection; ``losses`` loss
     and objective without the penalties of ``regularize``; ``metrics`` metric; ``prediction``
-    output; ``prepare`` batch; ``fit`` fitted; ``restore`` restored.
+    output; ``prepare`` batch; ``fit`` fitted; ``restore`` restored; ``products`` gradient or product.
     """
 
     spec: ModelSpec
@@ -231,3 +236,5 @@ class Programs:
     prepare: Program
     fit: Program
     restore: Program
+    products: Mapping[str, Program] = field(default_factory=dict)
+    """What :data:`PRODUCTS` names, where it was asked for."""

@@ -63,6 +63,14 @@ class StateRead(Leaf):
 
 
 @dataclass(frozen=True)
+class Tangent(Leaf):
+    """A direction in the space of one parameter, given by who asks for a product."""
+
+    name = "tangent"
+    label: str
+
+
+@dataclass(frozen=True)
 class Clock(Leaf):
     """A run-time scalar: ``epoch``, ``step``, ``epochs``, ``steps``, or ``t``, the steps from 1."""
 

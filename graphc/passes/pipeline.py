@@ -6,7 +6,7 @@ after every pass, for ``--dump-passes``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from graphc.ir import Body, Graph, Origin, verify
@@ -17,11 +17,13 @@ from graphc.passes.cleanup import CommonSubexpressions, DeadCode, FoldConstants
 from graphc.passes.differentiate import Differentiate
 from graphc.passes.inline import Inline
 from graphc.passes.invert import restore_program
+from graphc.passes.products import GaussNewtonProducts, HessianProducts
 from graphc.passes.project import Project, has_choice
 from graphc.passes.regularize import Regularize
 from graphc.passes.simplify import Simplify
+from graphc.passes.vectorize import Vectorize
 
-__all__ = ["CLEAN", "EVALUATION", "FORWARD", "TRAINING", "lower", "run_passes"]
+__all__ = ["CLEAN", "EVALUATION", "FORWARD", "TRAINING", "lower", "product_passes", "run_passes"]
 
 CLEAN: tuple[Pass, ...] = (
     FoldConstants(),
@@ -74,9 +76,19 @@ def run_passes(
     return program
 
 
-def lower(program: Program, observe: Observer | None = None) -> Programs:
-    """Everything that a module is printed from. Takes the program over."""
+def lower(
+    program: Program,
+    observe: Observer | None = None,
+    products: Sequence[str] = (),
+    cut: tuple[str, ...] = (),
+) -> Programs:
+    """Everything that a module is printed from. Takes the program over.
+
+    ``products`` are names of :data:`PRODUCTS`, ``cut`` values of the model between network and
+    loss (empty: the first argument of every loss of the prelude).
+    """
     spec = program.spec = _with_simple_inits(program.spec)
+    extra = {name: _product(program, name, cut, observe) for name in products}
     forward = run_passes(
         _with_roots(program.copy(), ("loss", "metric", "output", "objective")),
         FORWARD,
@@ -103,7 +115,30 @@ def lower(program: Program, observe: Observer | None = None) -> Programs:
         prepare=_prepare(spec, fitted=False, observe=observe),
         fit=_prepare(spec, fitted=True, observe=observe),
         restore=run_passes(restore_program(spec), (DeadCode(), *CLEAN), "restore", observe),
+        products=extra,
     )
+
+
+def _product(
+    program: Program, name: str, cut: tuple[str, ...], observe: Observer | None
+) -> Program:
+    """One of PRODUCTS, in the evaluation projection."""
+    start = _with_roots(program.copy(), ("objective",))
+    result = run_passes(start, product_passes(name, cut), name, observe)
+    return DeadCode().apply(_with_roots(result, ("gradient", "product")))
+
+
+def product_passes(name: str, cut: tuple[str, ...] = ()) -> tuple[Pass, ...]:
+    """The passes behind one of PRODUCTS."""
+    derive: Pass
+    if name == "per_example_gradients":
+        derive, over = Differentiate(), Vectorize("examples")
+    elif name == "hessian_vector_products":
+        derive, over = HessianProducts(), Vectorize("tangents")
+    else:
+        derive, over = GaussNewtonProducts(cut), Vectorize("tangents")
+    head = (Regularize(), Project(training=False))
+    return (*head, derive, Inline(), DeadCode(), *CLEAN, over, *CLEAN)
 
 
 def _with_simple_inits(spec: ModelSpec) -> ModelSpec:

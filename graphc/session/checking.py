@@ -31,6 +31,8 @@ class Request:
 
     ``base`` is the folder that data paths are relative to; ``files`` are texts of used files,
     which are read from the disk where absent; ``columns`` is what is known of the data already.
+    ``products`` are the functions that the module holds on request, ``cut`` the values between
+    network and loss.
     """
 
     source: Source
@@ -40,6 +42,8 @@ class Request:
     precision: str | None = None
     files: Mapping[str, str] | None = None
     columns: Mapping[str, ColumnInfo] | None = None
+    products: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

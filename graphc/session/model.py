@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +40,7 @@ from graphc.session.checking import Checked, Request, check, deep_recursion
 from graphc.session.loading import load_source, taking_prepared
 from graphc.session.parts import DataLike, Part, Parts, example_batch, given_table, make_parts
 from graphc.session.predicting import predict_arrays
+from graphc.session.products import expect_products, known_products, product_errors
 from graphc.session.texts import read_model
 
 if TYPE_CHECKING:
@@ -57,13 +58,18 @@ def compile(
     at: Mapping[str, object] | None = None,
     precision: Literal["f32", "f64"] | None = None,
     data: DataLike | None = None,
+    products: Sequence[str] = (),
+    cut: str | Sequence[str] = (),
 ) -> Model:
     """Compile a model file, or a model text (a string with a line break).
 
     ``set`` overrides hypers and keys of sections (``{"hidden": 128, "train.epochs": 5}``), ``at``
     example values of inputs. ``data`` is a file, or arrays by name, in place of what the data
-    section names. Raises CompileError for errors of the text, RunError for files that cannot be
-    read and data that do not fit.
+    section names. ``products`` are functions that the module holds on request
+    (``per_example_gradients``, ``hessian_vector_products``, ``gauss_newton_products``); ``cut``
+    names the values between network and loss, the first arguments of the prelude's losses by
+    default. Raises CompileError for errors of the text, RunError for files that cannot be read and
+    data that do not fit.
     """
     source = read_model(path_or_text)
     table = None if data is None else given_table(data)
@@ -74,6 +80,8 @@ def compile(
         examples=as_texts(at or {}),
         precision=precision,
         columns=None if table is None else table.describe(),
+        products=known_products(products),
+        cut=(cut,) if isinstance(cut, str) else tuple(cut),
     )
     return Model(Generated(check(request)), table)
 
@@ -89,8 +97,12 @@ class Generated:
         """Training, evaluation and prediction as graphs, ready to print."""
         from graphc.passes import lower
 
-        with deep_recursion(self.checked.spec.path):
-            return lower(self.checked.program.copy())
+        request = self.checked.request
+        if request.products:
+            expect_products(self.checked.spec, self.checked.roots)
+        with deep_recursion(self.checked.spec.path), product_errors():
+            program = self.checked.program.copy()
+            return lower(program, products=request.products, cut=request.cut)
 
     @cached_property
     def source(self) -> str:
@@ -121,6 +133,8 @@ class Model:
         self.checked = generated.checked
         self.generated = generated
         self._data = data
+        self._extended: dict[str, Model] = {}
+        """This model with a function more, by its name."""
 
     # ------------------------------------------------------------------ what it is
 
@@ -253,6 +267,45 @@ class Model:
         known = self.init() if state is None else dict(state)
         arrays = self.example_batch() if batch is None else checked_batch(self.module, batch)
         return gradients_of(self.module, known, arrays, training=training)
+
+    def per_example_gradients(
+        self, state: Mapping[str, Array], batch: Mapping[str, ArrayLike]
+    ) -> Arrays:
+        """The gradient of each example's objective alone: arrays [n, …] by parameter."""
+        function, arrays = self._product("per_example_gradients", batch)
+        return cast(Arrays, function(dict(state), arrays))
+
+    def hessian_vector_products(
+        self,
+        state: Mapping[str, Array],
+        batch: Mapping[str, ArrayLike],
+        tangents: Mapping[str, ArrayLike],
+    ) -> Arrays:
+        """The objective's Hessian times k tangents: arrays [k, …] by parameter, as given."""
+        function, arrays = self._product("hessian_vector_products", batch)
+        return cast(Arrays, function(dict(state), arrays, dict(tangents)))
+
+    def gauss_newton_products(
+        self,
+        state: Mapping[str, Array],
+        batch: Mapping[str, ArrayLike],
+        tangents: Mapping[str, ArrayLike],
+    ) -> Arrays:
+        """The generalised Gauss-Newton matrix times k tangents, cut where ``compile`` was told."""
+        function, arrays = self._product("gauss_newton_products", batch)
+        return cast(Arrays, function(dict(state), arrays, dict(tangents)))
+
+    def _product(
+        self, name: str, batch: Mapping[str, ArrayLike]
+    ) -> tuple[Callable[..., Any], Arrays]:
+        """A function of the module, of a module that has it where this one has not."""
+        request = self.checked.request
+        if name not in request.products:
+            if name not in self._extended:
+                changed = replace(self.checked, request=replace(request, products=(name,)))
+                self._extended[name] = Model(Generated(changed), self._data)
+            return self._extended[name]._product(name, batch)
+        return getattr(self.module, name), checked_batch(self.module, batch)
 
     def evaluate_examples(self, state: Mapping[str, Array]) -> Evaluation:
         """Objective, losses and metrics at the example values."""

@@ -15,15 +15,17 @@ from graphc.backends.numpy.text import (
     symbols_of,
 )
 from graphc.backends.numpy.writer import Writer, quoted
-from graphc.ir import Type
+from graphc.ir import Node, Type
 from graphc.model.program import ModelSpec, Program, Programs
-from graphc.ops.leaves import Input, Parameter, StateRead
+from graphc.ops.leaves import Input, Parameter, StateRead, Tangent
+from graphc.passes.vectorize import TANGENTS
 
 __all__ = [
     "QUIET",
     "clock_preamble",
     "gap",
     "input_variables",
+    "print_function",
     "print_gradients",
     "print_losses",
     "print_metrics",
@@ -156,6 +158,19 @@ def _print(
     _print_parts(w, f"def {name}(state, {source}):", doc, parts)
 
 
+def print_function(
+    w: Writer,
+    program: Program,
+    head: str,
+    doc: str,
+    ids: Iterable[int],
+    hints: dict[int, str],
+    finish: Finish,
+) -> None:
+    """A function of a state and a batch, under a head of its own."""
+    _print_parts(w, head, doc, _statements(program, "batch", ids, hints, finish))
+
+
 def _print_parts(w: Writer, head: str, doc: str, statements: Writer) -> None:
     w.line(QUIET)
     with w.block(head):
@@ -173,20 +188,22 @@ def _statements(
     program: Program, source: str, ids: Iterable[int], hints: dict[int, str], finish: Finish
 ) -> Writer:
     spec, names = program.spec, NameAllocator()
-    dims = Dims(symbols_of(spec), names)
-    body = PlainBody(program.graph, list(ids), names, dims, leaf_label, hints)
+    dims = Dims((*symbols_of(spec), TANGENTS), names)
+    body = PlainBody(program.graph, list(ids), names, dims, _leaf_name, hints)
+    tangents = [(v, n) for v, n in body.leaves.values() if isinstance(n.op, Tangent)]
     end, w = Writer(1), Writer(1)
     finish(body, end)
     read = {leaf_label(n): v for v, n in body.leaves.values() if isinstance(n.op, Input)}
-    inputs = input_variables(spec, read, dims.used, names)
-    if inputs or body.reads("real") or any("real" in line for line in end.lines):
+    inputs = input_variables(spec, read, dims.used - {TANGENTS}, names)
+    if inputs or tangents or body.reads("real") or any("real" in line for line in end.lines):
         w.line(real_line(spec))
     clock_preamble(w, body)
     if inputs:
         w.line("sizes = {}")
     for name, variable in inputs.items():
         w.line(f"{variable} = _array({source}, {quoted(name)}, real, sizes)")
-    for symbol in sorted(dims.used):
+    _tangent_preamble(w, tangents, dims)
+    for symbol in sorted(dims.used - {TANGENTS}):
         types = {variable: spec.inputs[name].type for name, variable in inputs.items()}
         w.line(size_line(symbol, dims, types))
     state_preamble(w, body)
@@ -197,6 +214,20 @@ def _statements(
         w.line()
     w.append(end)
     return w
+
+
+def _leaf_name(node: Node) -> str:
+    label = leaf_label(node)
+    return f"t_{label}" if isinstance(node.op, Tangent) else label
+
+
+def _tangent_preamble(w: Writer, tangents: list[tuple[str, Node]], dims: Dims) -> None:
+    """Tangents as arrays of the right shapes, as many of each."""
+    for variable, node in tangents:
+        label = quoted(leaf_label(node))
+        w.line(f"{variable} = _tangents(tangents, {label}, real)")
+    if TANGENTS in dims.used:
+        w.line(f"{dims[TANGENTS]} = _tangent_count(tangents)")
 
 
 def input_variables(

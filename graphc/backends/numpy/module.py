@@ -15,6 +15,7 @@ from graphc.backends.numpy.functions import (
     print_metrics,
     print_predict,
 )
+from graphc.backends.numpy.products import print_products
 from graphc.backends.numpy.rules import print_init, print_update
 from graphc.backends.numpy.text import CLOCKS_OF_A_RUN, clocks_read
 from graphc.backends.numpy.trainer import print_trainer
@@ -80,6 +81,7 @@ def _run_clocks(programs: Programs) -> dict[str, str] | None:
         programs.prepare,
         programs.fit,
         programs.restore,
+        *programs.products.values(),
     )
     if not every & CLOCKS_OF_A_RUN.keys():
         return None
@@ -267,6 +269,7 @@ def _print_face(
         print_gradients(w, programs)
     else:
         _print_untrainable(w, programs)
+    print_products(w, programs)
     if programs.restore.named("restored"):
         print_restore(w, programs)
     if programs.training is not None:
@@ -311,7 +314,7 @@ def _print_helpers(w: Writer) -> None:
     """What the functions above call, and nothing else."""
     source = w.text()
     trained = "\nGROUPS" in source and "_bind_update" in source
-    parts = [*support.VALUES, *support.FITTING, *support.RUN, *support.TRAINING]
+    parts = [*support.VALUES, *support.FITTING, *support.RUN, *support.PRODUCTS, *support.TRAINING]
     needed = _called(source, parts)
     _print_functions(w, [function for function in parts if function.__name__ in needed])
     for name in helpers_used(w.text()):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["FILES", "FITTING", "RUN", "TRAINING", "VALUES"]
+__all__ = ["FILES", "FITTING", "PRODUCTS", "RUN", "TRAINING", "VALUES"]
 
 Arrays = dict[str, Any]
 
@@ -84,6 +84,30 @@ def _check_labels(name: str, labels: Any, count: int) -> None:
     low, high = labels.min(), labels.max()
     if low < 0 or high >= count:
         raise ValueError(f"{name} holds {low if low < 0 else high}, its labels are 0..{count - 1}")
+
+
+def _tangents(tangents: Arrays, name: str, real: Any) -> Any:
+    """The tangents of one parameter, [k, …]; ValueError unless all parameters have k."""
+    shape = (_tangent_count(tangents), *signature["parameters"][name]["shape"])
+    array = np.asarray(tangents[name], dtype=real)
+    if array.shape != shape:
+        raise ValueError(f"tangents of {name} have shape {array.shape}, not {shape}")
+    return array
+
+
+def _tangent_count(tangents: Arrays) -> int:
+    """How many tangents there are; ValueError unless there are some for every parameter."""
+    learned = [name for group in GROUPS for name in group]
+    missing = [name for name in learned if name not in tangents]
+    unknown = [name for name in tangents if name not in learned]
+    if missing or unknown:
+        parts = [f"lack {', '.join(missing)}"] * bool(missing)
+        parts += [f"have {', '.join(unknown)}, which is not learned"] * bool(unknown)
+        raise ValueError(f"the tangents {' and '.join(parts)}")
+    first = np.shape(tangents[learned[0]])
+    if not first:
+        raise ValueError(f"tangents of {learned[0]} need a first axis that counts them")
+    return int(first[0])
 
 
 # ------------------------------------------------------------------------------- files
@@ -253,4 +277,5 @@ VALUES: list[Callable[..., Any]] = [_array, _dtype, _integers, _whole, _check_la
 FILES: list[Callable[..., Any]] = [load, save, _check_state]
 FITTING: list[Callable[..., Any]] = [_present, _number_column, _label_column, _looked_up]
 RUN: list[Callable[..., Any]] = [_of_run]
+PRODUCTS: list[Callable[..., Any]] = [_tangents, _tangent_count]
 TRAINING: list[Callable[..., Any]] = [_known, _joined, _views, _grouped, _misfit, _tiles]

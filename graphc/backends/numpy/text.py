@@ -75,10 +75,11 @@ class Dims(Mapping[str, str]):
 def write_sections(w: Writer, lines: Sequence[Line], backward: Container[int]) -> None:
     """Lines, under ``# forward`` and ``# backward`` where there are both."""
     starts = [i for i, (_, _, node) in enumerate(lines) if node is not None and node.id in backward]
-    if starts:
+    both = bool(starts) and starts[0] > 0
+    if both:
         w.line("", "forward")
     for number, (text, comment, _) in enumerate(lines):
-        if starts and number == starts[0]:
+        if both and number == starts[0]:
             w.line()
             w.line("", "backward")
         w.line(text, comment)
