@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 import sys
@@ -11,7 +12,10 @@ from pathlib import Path
 import pytest
 
 # Tests run beside each other; BLAS threads of several processes would only get in each other's way.
+# NumPy looks when it is loaded, so it comes after this.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -55,6 +59,28 @@ def graphc_process(here: Path) -> Graphc:
         )
 
     return call
+
+
+IDX_TYPES = {"u1": 8, "i1": 9, "i2": 11, "i4": 12, "f4": 13, "f8": 14}
+
+
+def idx_bytes(array: np.ndarray) -> bytes:
+    """An array as the bytes of an IDX file."""
+    head = bytes([0, 0, IDX_TYPES[array.dtype.str[1:]], array.ndim])
+    sizes = np.array(array.shape, dtype=">u4").tobytes()
+    return head + sizes + array.astype(array.dtype.newbyteorder(">")).tobytes()
+
+
+@pytest.fixture(scope="session")
+def write_idx() -> Callable[[Path, np.ndarray], Path]:
+    """Writes an array as an IDX file, packed where the name ends in .gz."""
+
+    def write(path: Path, array: np.ndarray) -> Path:
+        data = idx_bytes(array)
+        path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+        return path
+
+    return write
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

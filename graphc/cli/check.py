@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from graphc.cli.options import Precision, json_option, output_options, settings_options
+from graphc.cli.options import Precision, data_option, json_option, output_options, settings_options
 from graphc.cli.terminal import Terminal
 
 __all__ = ["command"]
@@ -12,6 +12,7 @@ __all__ = ["command"]
 
 @click.command("check")
 @click.argument("model")
+@data_option
 @settings_options
 @json_option
 @output_options
@@ -19,6 +20,7 @@ __all__ = ["command"]
 def command(
     terminal: Terminal,
     model: str,
+    data: str | None,
     sets: dict[str, str],
     at: dict[str, str],
     precision: Precision | None,
@@ -30,7 +32,7 @@ def command(
     from graphc import session
     from graphc.cli.show import show_warnings, summary_line
 
-    checked = session.compile(model, set=sets, at=at, precision=precision)
+    checked = session.compile(model, set=sets, at=at, precision=precision, data=data)
     if terminal.json:
         _say_json(checked, terminal)
         return

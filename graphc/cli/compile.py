@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from graphc.cli.options import Precision, output_options, settings_options
+from graphc.cli.options import Precision, data_option, output_options, settings_options
 from graphc.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ __all__ = ["command"]
     metavar="NAME",
     help="Value between network and loss; by default the first argument of the prelude's losses.",
 )
+@data_option
 @settings_options
 @output_options
 @click.pass_obj
@@ -51,6 +52,7 @@ def command(
     dump_passes: bool,
     products: tuple[str, ...],
     cut: tuple[str, ...],
+    data: str | None,
     sets: dict[str, str],
     at: dict[str, str],
     precision: Precision | None,
@@ -66,12 +68,12 @@ def command(
     if session.is_run(model):
         if stop_after or dump_passes:
             raise click.UsageError("stages are those of a model file; give one instead")
-        if sets or at or precision or products:
+        if sets or at or precision or products or data:
             raise click.UsageError("a run has settings of its own; give a model file instead")
         _compile_run(session.load(model), out, terminal)
         return
     compiled = session.compile(
-        model, set=sets, at=at, precision=precision, products=products, cut=cut
+        model, set=sets, at=at, precision=precision, data=data, products=products, cut=cut
     )
     show_warnings(compiled, terminal)
     if dump_passes or stop_after:

@@ -47,8 +47,9 @@ at_option = click.option(
 )
 data_option = click.option(
     "--data",
-    metavar="FILE",
-    help="Data file (.npz or .csv) in place of what the data section names.",
+    metavar="FOLDER|FILE",
+    help="Folder that the data section's files lie in, or a data file (.npz or .csv) in place of "
+    "them.",
 )
 json_option = click.option(
     "--json",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
@@ -17,7 +18,17 @@ Kind = Literal["csv", "json"]
 
 @click.command("predict")
 @click.argument("run", metavar="RUN|MODEL")
-@click.argument("file")
+@click.argument("file", required=False)
+@click.option(
+    "--part",
+    type=click.Choice(["train", "validation", "test", "all"]),
+    help="Without FILE: part of the run's own data; the test part if there is one.",
+)
+@click.option(
+    "--data",
+    metavar="FOLDER",
+    help="Without FILE: folder that the files of the run's own data lie in.",
+)
 @click.option("-o", "--out", metavar="FILE", help="Write the predictions here.")
 @click.option(
     "--format",
@@ -27,15 +38,28 @@ Kind = Literal["csv", "json"]
 )
 @output_options
 @click.pass_obj
-def command(terminal: Terminal, run: str, file: str, out: str | None, kind: Kind | None) -> None:
-    """Predict for every row of FILE (.npz or .csv).
+def command(
+    terminal: Terminal,
+    run: str,
+    file: str | None,
+    part: Any,
+    data: str | None,
+    out: str | None,
+    kind: Kind | None,
+) -> None:
+    """Predict for every row of FILE (.npz or .csv, or IDX for inputs made from one column).
 
     A model file means its latest finished run here. FILE needs the columns of the inputs only.
+    Without FILE the rows are those of the run's own data.
     """
     from graphc import session
 
-    found = session.find_run(run)
-    records = found.records(file)
+    if file is not None and (part or data):
+        raise click.UsageError("--part and --data are about the run's own data; leave FILE out")
+    if data is not None and not os.path.isdir(data):
+        raise click.UsageError(f"--data {data} is not a folder; for a file: predict {run} {data}")
+    found = session.find_run(run, data)
+    records = found.records(file, part=part)
     text = session.records_text(records, kind or _kind_of(out))
     if out is None:
         terminal.say(text.rstrip("\n"))

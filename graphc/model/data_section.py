@@ -6,7 +6,7 @@ over columns; ``fitted`` nodes in it are constants that training computes once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from graphc.ir import Body, Builder, Graph, Origin, Type, Value, inline_calls, s
 from graphc.language import tree
 from graphc.model import calls, expressions, values
 from graphc.model.constants import rectangular, shape_of
+from graphc.model.data_files import check_columns, check_files, check_split, columns_named
 from graphc.model.frame import Frame, nearest
 from graphc.model.meanings import POISON, Meaning, Poison, Scope, Tensor
 from graphc.model.program import DataInfo, DataPlan, Preparation, StateInfo
@@ -24,13 +25,6 @@ from graphc.model.syntax import names_in, parts
 from graphc.ops.leaves import Column, Fitted
 
 __all__ = ["CheckedData", "DataSection"]
-
-SPLIT_OPTIONS = ("validation", "test", "seed")
-SPLITS = {
-    "shuffled": SPLIT_OPTIONS,
-    "stratified": SPLIT_OPTIONS,
-    "ordered": SPLIT_OPTIONS[:2],
-}
 
 
 @dataclass(frozen=True)
@@ -53,6 +47,8 @@ class DataSection:
         self.frame.in_data = True
         self.section = reader.sections.get("data")
         self.known: Mapping[str, Any] | None = reader.settings.columns
+        self.named: Collection[str] | None = None
+        """Columns by name alone, where the section names a file for each."""
         self.equations: dict[str, tree.Expr] = {}
         self.columns: dict[str, Value] = {}
         self.users: dict[str, list[str]] = {}
@@ -64,18 +60,22 @@ class DataSection:
     def check(self) -> CheckedData:
         """What the section comes to; nothing after an error."""
         entries = self.reader.entries("data", None)
-        files = {k: self._text(k, entries[k]) for k in ("file", "train", "test") if k in entries}
-        split = self._split(entries["split"]) if "split" in entries else None
-        self._check_files(entries)
+        files = check_files(self.reader, entries)
+        split = check_split(self.reader, entries)
+        for rule in self.reader.rules("data"):
+            self.frame.error("E506", "a line of `data` is `name = value`", rule.span)
+        self.named = columns_named(files)
         self.equations = {k: v for k, v in entries.items() if k not in KEYS["data"]}
         self._unknown_keys()
         for name, info in self.reader.inputs.items():
             self._input(name, info, bool(files))
+        if self.known is None:
+            check_columns(self.reader, entries, files, self.users)
         if self.frame.diagnostics.errors:
             return CheckedData()
         fitted = self._collect_fitted()
         plan = DataPlan(
-            files={k: v for k, v in files.items() if v is not None},
+            files=files,
             arrays=self.arrays,
             split=split,
             columns={name: tuple(users) for name, users in self.users.items()},
@@ -83,44 +83,6 @@ class DataSection:
         return CheckedData(plan, Preparation(self.frame.builder.graph, self.roots), fitted)
 
     # -- keys
-
-    def _text(self, key: str, expr: tree.Expr) -> str | None:
-        value = values.constant(self.reader.frame, self.reader.scope, expr, f"`{key}`")
-        if isinstance(value, str):
-            return value
-        if value is not POISON:
-            self.frame.error("E503", f"`{key}` is a text, the path of a file", expr.span)
-        return None
-
-    def _check_files(self, entries: Mapping[str, tree.Expr]) -> None:
-        if "file" in entries and "train" in entries:
-            self.frame.error("E511", "`file` and `train` are both given", entries["train"].span)
-        if "test" in entries and "train" not in entries:
-            self.frame.error(
-                "E511", "`test` needs `train`: the file to train on", entries["test"].span
-            )
-        for rule in self.reader.rules("data"):
-            self.frame.error("E506", "a line of `data` is `name = value`", rule.span)
-
-    def _split(self, expr: tree.Expr) -> dict[str, Any] | None:
-        found = self.reader.options(expr, SPLITS, "split")
-        if found is None:
-            return None
-        kind, given = found
-        split: dict[str, Any] = {"kind": kind, "validation": 0, "test": 0, "seed": 0}
-        for name, value in given.items():
-            number = self.reader.number(name, value, whole=name == "seed")
-            if number is None:
-                return None
-            if isinstance(number, float) and number >= 1 and not number.is_integer():
-                self.frame.error("E503", f"`{name}` is a fraction or a number of rows", value.span)
-                return None
-            split[name] = number
-        shares = [v for v in (split["validation"], split["test"]) if 0 < v < 1]
-        if sum(shares) >= 1:
-            self.frame.error("E512", "the split leaves nothing to train on", expr.span)
-            return None
-        return split
 
     def _unknown_keys(self) -> None:
         inputs = list(self.reader.inputs)
@@ -196,8 +158,18 @@ class DataSection:
             f"`{info.name}` is {info.type} in the model, but the data give {value.type}",
             expr.span,
             labels=(Label(info.span, f"declared as {info.type}"),),
+            help=self._assumption(value, info),
         )
         return None
+
+    def _assumption(self, value: Value, info: DataInfo) -> str:
+        """Why shapes may differ although nothing is wrong with the data: they are not there."""
+        if self.known is not None or value.shape == info.type.shape:
+            return ""
+        return (
+            f"the data are not there, so columns are taken to have the shape of `{info.name}`; "
+            "name the folder they lie in with --data, or write the equation with reshape"
+        )
 
     def _array(self, name: str, info: DataInfo, expr: tree.ListExpr) -> None:
         """An array written in the file becomes a column of that name."""
@@ -229,8 +201,9 @@ class DataSection:
             return self._helper(name, span)
         if calls.find_definition(self.frame, Scope(), name) is not None and not self._has(name):
             return None
-        if self.known is not None and not self._has(name):
-            return self._no_column(name, span)
+        have = self.named if self.known is None else self.known
+        if have is not None and name not in have:
+            return self._no_column(name, span, list(have))
         type = self._column_type(name, span)
         return POISON if type is None else Tensor(self._leaf(name, type, span))
 
@@ -246,9 +219,7 @@ class DataSection:
         self.open.pop()
         return meaning
 
-    def _no_column(self, name: str, span: Span) -> Meaning:
-        assert self.known is not None
-        have = list(self.known)
+    def _no_column(self, name: str, span: Span, have: list[str]) -> Meaning:
         shown = ", ".join(have[:8]) + (", …" if len(have) > 8 else "")
         self.frame.error(
             "E515",

@@ -14,7 +14,7 @@ from graphc.model.frame import Frame, nearest
 from graphc.model.meanings import ALL, POISON, Meaning, Scope
 from graphc.model.program import DataInfo, RootKey
 from graphc.model.selectors import match_parameters
-from graphc.model.settings import KEYS, Setting, Settings
+from graphc.model.settings import FILE_KEYS, KEYS, Setting, Settings
 
 __all__ = ["SectionReader"]
 
@@ -69,8 +69,8 @@ class SectionReader:
         for name, setting in self.overrides.items():
             section_name, _, key = name.partition(".")
             if section_name == kind and key in KEYS[kind]:
-                text = kind == "data" and key != "split"
-                found[key] = setting.as_text if text else setting.expr
+                file = kind == "data" and key in FILE_KEYS
+                found[key] = setting.as_file if file else setting.expr
         return found
 
     def rules(self, kind: str) -> list[tree.Expr]:

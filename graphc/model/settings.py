@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from graphc.diagnostics import Diagnostics, Source, Span
 from graphc.language import parse, tree
@@ -12,7 +12,16 @@ from graphc.model import values
 from graphc.model.frame import Frame, nearest
 from graphc.model.meanings import POISON, Scope
 
-__all__ = ["KEYS", "Setting", "Settings", "overridden", "read_settings", "unknown_settings"]
+__all__ = [
+    "FILE_KEYS",
+    "KEYS",
+    "Setting",
+    "Settings",
+    "is_idx",
+    "overridden",
+    "read_settings",
+    "unknown_settings",
+]
 
 TRAIN_KEYS = (
     "epochs", "batch", "optimizer", "stop", "seed", "precision", "watch", "memory",
@@ -20,8 +29,10 @@ TRAIN_KEYS = (
 PRUNE_KEYS = (
     "method", "sparsity", "schedule", "steps", "retrain", "stop", "max_rise", "damping", "seed",
 )  # fmt: skip
+FILE_KEYS = ("file", "train", "validation", "test")
+"""Keys of the data section whose values are files."""
 KEYS: dict[str, tuple[str, ...]] = {
-    "data": ("file", "train", "test", "split"),
+    "data": (*FILE_KEYS, "split"),
     "train": TRAIN_KEYS,
     "regularize": (),
     "prune": PRUNE_KEYS,
@@ -58,6 +69,17 @@ class Setting:
         return (
             self.expr if isinstance(self.expr, tree.Text) else tree.Text(self.expr.span, self.text)
         )
+
+    @property
+    def as_file(self) -> tree.Expr:
+        """The value where a file is wanted: ``idx{…}``, or else a path without its quotes."""
+        return self.expr if is_idx(self.expr) else self.as_text
+
+
+def is_idx(expr: tree.Expr) -> TypeGuard[tree.Apply]:
+    """Whether an expression is ``idx{column = "path", …}``, the files of several columns."""
+    called = isinstance(expr, tree.Apply) and expr.arguments is None
+    return called and isinstance(expr, tree.Apply) and expr.name == "idx"
 
 
 def read_settings(texts: Mapping[str, str]) -> dict[str, Setting]:

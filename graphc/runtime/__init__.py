@@ -39,6 +39,7 @@ from graphc.runtime.loop import (
     resume_point,
     train,
 )
+from graphc.runtime.places import Files, Place
 from graphc.runtime.predictions import Record, predict_table, write_csv, write_json
 from graphc.runtime.progress import (
     CallReporter,
@@ -60,8 +61,10 @@ __all__ = [
     "DivergedError",
     "EpochRecord",
     "Evaluation",
+    "Files",
     "LiveReporter",
     "Module",
+    "Place",
     "PlainReporter",
     "Raw",
     "Record",

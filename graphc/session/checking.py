@@ -1,6 +1,6 @@
 """From a request to a checked program: the text, its settings, and what is known of its data.
 
-The data file is looked at before the text is checked, because the shapes and classes of its
+The data files are looked at before the text is checked, because the shapes and classes of their
 columns take part in the types. A file that is not there is no error yet: a model can be checked
 and compiled without its data.
 """
@@ -8,35 +8,32 @@ and compiled without its data.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from graphc.diagnostics import Diagnostics, Source
 from graphc.language import parse, tree
-from graphc.model import ModelSpec, Program, Settings, elaborate
-from graphc.runtime import ColumnInfo, RunError, describe
+from graphc.model import ModelSpec, Program, Settings, elaborate, named_files
+from graphc.runtime import ColumnInfo, Place, RunError
 
 __all__ = ["Checked", "Request", "check", "deep_recursion"]
 
 _RECURSION_LIMIT = 20_000
-FILE_KEYS = ("file", "train", "test")
 
 
 @dataclass(frozen=True)
 class Request:
     """What is to be compiled.
 
-    ``base`` is the folder that data paths are relative to; ``files`` are texts of used files,
-    which are read from the disk where absent; ``columns`` is what is known of the data already.
+    ``place`` is where the data lie; ``files`` are texts of used files, which are read from the
+    disk where absent; ``columns`` is what is known of the data already.
     ``products`` are the functions that the module holds on request, ``cut`` the values between
     network and loss.
     """
 
     source: Source
-    base: Path
+    place: Place
     sets: Mapping[str, str] = field(default_factory=dict)
     examples: Mapping[str, str] = field(default_factory=dict)
     precision: str | None = None
@@ -100,33 +97,13 @@ def deep_recursion(name: str) -> Iterator[None]:
 
 
 def _columns(request: Request, file: tree.File) -> Mapping[str, ColumnInfo] | None:
-    """What the headers of the data file tell; None when there is no file to ask."""
-    named = _named_files(request, file)
+    """What the headers of the data files tell; None when there is no file to ask."""
+    named = named_files(file, request.sets)
     for key in ("file", "train"):
-        path = request.base / named.get(key, "")
-        if named.get(key) and os.path.exists(path):
-            return describe(path)
+        described = request.place.describe(named[key]) if key in named else None
+        if described is not None:
+            return described
     return None
-
-
-def _named_files(request: Request, file: tree.File) -> dict[str, str]:
-    """The data section's files, as far as they are plain texts."""
-    named: dict[str, str] = {}
-    for statement in file.statements:
-        if isinstance(statement, tree.Section) and statement.kind == "data":
-            for entry in statement.entries:
-                if isinstance(entry, tree.Entry) and isinstance(entry.value, tree.Text):
-                    named[entry.name.name] = entry.value.value
-    for key in FILE_KEYS:
-        override = request.sets.get(f"data.{key}")
-        if override is not None:
-            named[key] = _unquoted(override)
-    return {key: named[key] for key in FILE_KEYS if key in named}
-
-
-def _unquoted(text: str) -> str:
-    quoted = len(text) >= 2 and text[0] == text[-1] == '"'
-    return text[1:-1] if quoted else text
 
 
 def _classes(spec: ModelSpec, columns: Mapping[str, ColumnInfo]) -> dict[str, tuple[str, ...]]:

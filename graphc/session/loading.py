@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from graphc.runtime import Arrays, Module, Raw
+from graphc.runtime import Arrays, Module, Raw, RunError, check_batch
 
-__all__ = ["load_source", "taking_prepared"]
+__all__ = ["checked_batch", "gradients_of", "load_source", "taking_prepared"]
 
 _numbers = itertools.count(1)
 
@@ -48,6 +49,30 @@ def taking_prepared(module: Module, *, need_targets: bool = True) -> Module:
     view.classes = {} if need_targets else module.classes
     view.signature = {**module.signature, "columns": {name: [name] for name in names}}
     return cast(Module, view)
+
+
+def checked_batch(module: Module, batch: Mapping[str, ArrayLike]) -> Arrays:
+    """Inputs and targets given from Python, in the model's precision, checked against it."""
+    view = taking_prepared(module)
+    given = {name: np.asarray(values) for name, values in batch.items()}
+    arrays = view.prepare({n: a for n, a in given.items() if n in view.signature["columns"]}, {})
+    single = module.signature["batch"] is None
+    check_batch({n: a[None] if single else a for n, a in arrays.items()}, view.signature)
+    return arrays
+
+
+def gradients_of(
+    module: Module, state: Arrays, batch: Arrays, *, training: bool = False
+) -> tuple[float, Arrays]:
+    """The generated function of that name. RunError for a model that minimises nothing."""
+    function = getattr(module, "loss_and_gradients", None)
+    if function is None or not module.signature["objective"]:
+        raise RunError(
+            f"{module.signature['model']} has no loss, so there is no gradient",
+            help="declare one: loss NAME = expression",
+        )
+    objective, gradients = function(state, batch, training=training)
+    return float(objective), cast(Arrays, gradients)
 
 
 def _converted(array: Any, entry: Mapping[str, Any], real: Any) -> Any:

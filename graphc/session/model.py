@@ -10,16 +10,13 @@ import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from graphc import __version__
 from graphc.diagnostics import Diagnostics
-from graphc.model import ModelSpec, Programs
+from graphc.model import ModelSpec
 from graphc.runtime import (
     Array,
     Arrays,
@@ -27,21 +24,30 @@ from graphc.runtime import (
     EpochRecord,
     Evaluation,
     Module,
+    Place,
     Reporter,
     RunError,
     Table,
-    check_batch,
     evaluate,
-    table_from_arrays,
     write_atomic,
 )
 from graphc.runtime.wording import listing
-from graphc.session.checking import Checked, Request, check, deep_recursion
-from graphc.session.loading import load_source, taking_prepared
-from graphc.session.parts import DataLike, Part, Parts, example_batch, given_table, make_parts
+from graphc.session.checking import Request, check
+from graphc.session.generated import Generated
+from graphc.session.loading import checked_batch, gradients_of, taking_prepared
+from graphc.session.parts import (
+    DataLike,
+    Part,
+    Parts,
+    data_folder,
+    example_batch,
+    gathered,
+    make_parts,
+    only_column,
+)
 from graphc.session.predicting import predict_arrays
-from graphc.session.products import expect_products, known_products, product_errors
-from graphc.session.texts import read_model
+from graphc.session.products import known_products
+from graphc.session.texts import as_texts, read_model
 
 if TYPE_CHECKING:
     from graphc.session.run import Run
@@ -64,18 +70,19 @@ def compile(
     """Compile a model file, or a model text (a string with a line break).
 
     ``set`` overrides hypers and keys of sections (``{"hidden": 128, "train.epochs": 5}``), ``at``
-    example values of inputs. ``data`` is a file, or arrays by name, in place of what the data
-    section names. ``products`` are functions that the module holds on request
-    (``per_example_gradients``, ``hessian_vector_products``, ``gauss_newton_products``); ``cut``
-    names the values between network and loss, the first arguments of the prelude's losses by
-    default. Raises CompileError for errors of the text, RunError for files that cannot be read and
-    data that do not fit.
+    example values of inputs. ``data`` is the folder that the data section's files lie in, or a
+    file, or arrays by name, in place of those. ``products`` are functions that the module holds
+    on request (``per_example_gradients``, ``hessian_vector_products``,
+    ``gauss_newton_products``); ``cut`` names the values between network and loss, the first
+    arguments of the prelude's losses by default. Raises CompileError for errors of the text,
+    RunError for files that cannot be read and data that do not fit.
     """
     source = read_model(path_or_text)
-    table = None if data is None else given_table(data)
+    folder = data_folder(data)
+    table = gathered(data, {}) if folder is None else None
     request = Request(
         source,
-        base=Path(source.name).parent,
+        Place(Path(source.name).parent, folder),
         sets=as_texts(set or {}),
         examples=as_texts(at or {}),
         precision=precision,
@@ -84,46 +91,6 @@ def compile(
         cut=(cut,) if isinstance(cut, str) else tuple(cut),
     )
     return Model(Generated(check(request)), table)
-
-
-class Generated:
-    """What the passes and the printer make of a checked program, once it is asked for."""
-
-    def __init__(self, checked: Checked) -> None:
-        self.checked = checked
-
-    @cached_property
-    def programs(self) -> Programs:
-        """Training, evaluation and prediction as graphs, ready to print."""
-        from graphc.passes import lower
-
-        request = self.checked.request
-        if request.products:
-            expect_products(self.checked.spec, self.checked.roots)
-        with deep_recursion(self.checked.spec.path), product_errors():
-            program = self.checked.program.copy()
-            return lower(program, products=request.products, cut=request.cut)
-
-    @cached_property
-    def source(self) -> str:
-        return self.printed()
-
-    @cached_property
-    def module(self) -> Module:
-        return load_source(self.checked.spec.name, self.source)
-
-    def printed(self, *, steps_per_epoch: int | None = None, weights: str | None = None) -> str:
-        """Source for a file of its own; ``weights`` is the name of the npz file beside it."""
-        from graphc.backends.numpy import print_module
-
-        with deep_recursion(self.checked.spec.path):
-            return print_module(
-                self.programs,
-                classes={name: list(names) for name, names in self.checked.classes.items()},
-                version=__version__,
-                steps_per_epoch=steps_per_epoch,
-                weights=weights,
-            )
 
 
 class Model:
@@ -157,9 +124,9 @@ class Model:
         return self._data
 
     @property
-    def base(self) -> Path:
-        """The folder that paths in the data section are relative to."""
-        return self.checked.request.base
+    def place(self) -> Place:
+        """Where the files of the data section lie."""
+        return self.checked.request.place
 
     @property
     def source(self) -> str:
@@ -215,16 +182,17 @@ class Model:
     ) -> Run:
         """Train from a fresh state and return the run.
 
-        The data are the model's own, or a file, or arrays by the names of inputs and targets, or
-        of the data section's columns. ``folder`` is where the run is kept: the next free
-        ``runs/NAME-N`` by default, False for nowhere. ``report`` is called with each epoch's
-        record. Ctrl-C ends training with a run that can be resumed.
+        The data are the model's own, looked up in ``data`` if that is a folder; or a file; or
+        arrays by the names of inputs and targets, or of the data section's columns. ``folder``
+        is where the run is kept: the next free ``runs/NAME-N`` by default, False for nowhere.
+        ``report`` is called with each epoch's record. Ctrl-C ends training with a run that can be
+        resumed.
         """
         from graphc.session.training import start
 
         settings = {"epochs": epochs, "batch": batch, "seed": seed}
         sets = {f"train.{key}": value for key, value in settings.items() if value is not None}
-        model = self.with_sets(sets).with_data(gathered(data, arrays))
+        model = self.over(data, arrays).with_sets(sets)
         return start(model, folder=folder, report=report)
 
     def evaluate(
@@ -238,7 +206,7 @@ class Model:
 
         Without data of any kind it is what the example values give.
         """
-        model = self.with_data(gathered(data, arrays))
+        model = self.over(data, arrays)
         known = model.init() if state is None else dict(state)
         if not model.has_data:
             return model.evaluate_examples(known)
@@ -250,7 +218,7 @@ class Model:
         self, state: Mapping[str, Array], data: DataLike | None = None, **arrays: ArrayLike
     ) -> Arrays:
         """Outputs by name, a row an example, in original units where the model knows them."""
-        table = gathered(data, arrays)
+        table = gathered(data, arrays, only_column(self.module.signature))
         if table is None:
             batch = self.example_batch()
             return self.module.predict(dict(state), batch)
@@ -350,7 +318,7 @@ class Model:
     def parts(self) -> tuple[Module, Parts]:
         """The data in parts, and the module that reads them."""
         module = self.module if self._data is None else self.reading(self._data)
-        return module, make_parts(self.spec, module, self._data, self.base)
+        return module, make_parts(self.spec, module, self._data, self.place)
 
     def reading(self, table: Table, *, need_targets: bool = True) -> Module:
         """The module that can read a table: by the columns of the data section if they are all
@@ -367,6 +335,23 @@ class Model:
         if by_name and not by_column:
             return taking_prepared(self.module, need_targets=need_targets)
         return self.module
+
+    def over(self, data: DataLike | None, arrays: Mapping[str, ArrayLike]) -> Model:
+        """This model over data given in any way; over its own where none are."""
+        folder = data_folder(data)
+        if folder is not None and not arrays:
+            return self.with_folder(folder)
+        return self.with_data(gathered(data, arrays))
+
+    def with_folder(self, folder: Path) -> Model:
+        """This model over its own data, which lie in a folder of their own."""
+        request = self.checked.request
+        changed = replace(
+            request,
+            place=replace(request.place, folder=folder),
+            columns=None if self._data is not None else request.columns,
+        )
+        return Model(Generated(check(changed)))
 
     def with_data(self, table: Table | None) -> Model:
         """This model with other data, compiled for their shapes and classes."""
@@ -395,54 +380,6 @@ class Model:
         if known is None:
             return any(columns[name].kind == "text" for name in self.spec.data.columns)
         return any(_face(known.get(n)) != _face(columns[n]) for n in self.spec.data.columns)
-
-
-def gradients_of(
-    module: Module, state: Arrays, batch: Arrays, *, training: bool = False
-) -> tuple[float, Arrays]:
-    """The generated function of that name. RunError for a model that minimises nothing."""
-    function = getattr(module, "loss_and_gradients", None)
-    if function is None or not module.signature["objective"]:
-        raise RunError(
-            f"{module.signature['model']} has no loss, so there is no gradient",
-            help="declare one: loss NAME = expression",
-        )
-    objective, gradients = function(state, batch, training=training)
-    return float(objective), cast(Arrays, gradients)
-
-
-def checked_batch(module: Module, batch: Mapping[str, ArrayLike]) -> Arrays:
-    """Inputs and targets given from Python, in the model's precision, checked against it."""
-    view = taking_prepared(module)
-    given = {name: np.asarray(values) for name, values in batch.items()}
-    arrays = view.prepare({n: a for n, a in given.items() if n in view.signature["columns"]}, {})
-    single = module.signature["batch"] is None
-    check_batch({n: a[None] if single else a for n, a in arrays.items()}, view.signature)
-    return arrays
-
-
-def gathered(data: DataLike | None, arrays: Mapping[str, ArrayLike]) -> Table | None:
-    """Data given as a file or as arrays, as one table; None when none were given."""
-    if data is not None and arrays:
-        raise RunError("data are given twice, as `data` and as arrays", help="give one of them")
-    if arrays:
-        return table_from_arrays(arrays)
-    return None if data is None else given_table(data)
-
-
-def as_texts(settings: Mapping[str, object]) -> dict[str, str]:
-    """Settings from Python as the command line would write them."""
-    return {name: _text(value) for name, value in settings.items()}
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, np.ndarray | np.generic):
-        return _text(value.tolist())
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(_text(item) for item in value)}]"
-    return str(value)
 
 
 def _face(info: ColumnInfo | None) -> tuple[Any, ...] | None:

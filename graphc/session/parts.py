@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from graphc.model import ModelSpec
 from graphc.runtime import (
     Arrays,
     Module,
+    Place,
     RunError,
     Signature,
     Split,
@@ -23,34 +25,60 @@ from graphc.runtime import (
     read,
     table_from_arrays,
 )
+from graphc.runtime.face import readers
 from graphc.runtime.wording import listing
 
-__all__ = ["PARTS", "DataLike", "Part", "Parts", "example_batch", "given_table", "make_parts"]
+__all__ = [
+    "PARTS",
+    "DataLike",
+    "Part",
+    "Parts",
+    "data_folder",
+    "example_batch",
+    "gathered",
+    "make_parts",
+    "only_column",
+]
 
 Part = Literal["train", "validation", "test", "all"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test", "all")
 DataLike: TypeAlias = "str | Path | Mapping[str, ArrayLike] | Table"
+"""Data given from outside: a file or arrays in place of what a model names, or the folder in which
+the files that it names lie."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Raw columns by part; None for a part that the model does not ask for."""
+    """Raw columns by part; None for a part that the model does not ask for. ``tables`` are the
+    files that they come from."""
 
     train: Arrays
     validation: Arrays | None
     test: Arrays | None
-    all: Arrays
+    tables: tuple[Table, ...]
 
     def part(self, name: Part, model: str) -> Arrays:
-        found: Arrays | None = getattr(self, name)
+        found: Arrays | None = self.all if name == "all" else getattr(self, name)
         if found is None:
-            there = [part for part in PARTS if getattr(self, part) is not None]
+            there = [p for p in PARTS if p == "all" or getattr(self, p) is not None]
             raise RunError(
                 f"the data of {model} has no {name} part",
                 help=f"there is {listing(there)}; or give `split` in the data section a {name} "
                 f"part, as in: split = shuffled{{{name} = 0.1}}",
             )
         return found
+
+    @property
+    def all(self) -> Arrays:
+        """Every row of every file, in columns that all of them have."""
+        first, *others = (table.columns for table in self.tables)
+        if not others:
+            return dict(first)
+        shared = [name for name in first if all(name in other for other in others)]
+        return {
+            name: np.concatenate([first[name], *(other[name] for other in others)])
+            for name in shared
+        }
 
     def default(self) -> Part:
         """The part that tells most of how good a model is."""
@@ -59,32 +87,47 @@ class Parts:
         return "train" if self.validation is None else "validation"
 
 
-def given_table(data: DataLike) -> Table:
-    """A file, or arrays by name, as a table."""
-    if isinstance(data, Table):
+def data_folder(data: DataLike | None) -> Path | None:
+    """The folder that is meant when data are given as the path of one."""
+    if isinstance(data, str | Path) and os.path.isdir(data):
+        return Path(data)
+    return None
+
+
+def gathered(
+    data: DataLike | None, arrays: Mapping[str, ArrayLike], column: str | None = None
+) -> Table | None:
+    """Data given as a file or as arrays, as one table; None when none were given. ``column`` is
+    what to call the only array of a file that does not name it."""
+    if data is not None and arrays:
+        raise RunError("data are given twice, as `data` and as arrays", help="give one of them")
+    if arrays:
+        return table_from_arrays(arrays)
+    if data is None or isinstance(data, Table):
         return data
-    if isinstance(data, Mapping):
-        return table_from_arrays(data)
-    return read(data)
+    return table_from_arrays(data) if isinstance(data, Mapping) else read(data, column)
 
 
-def make_parts(spec: ModelSpec, module: Module, data: Table | None, base: Path) -> Parts:
+def only_column(signature: Signature) -> str | None:
+    """The column that all inputs are made from, if it is one."""
+    columns = [column for column, _ in readers(signature, list(signature["inputs"]))]
+    return columns[0] if len(columns) == 1 else None
+
+
+def make_parts(spec: ModelSpec, module: Module, data: Table | None, place: Place) -> Parts:
     """The parts of the given data, or of what the model itself names."""
-    table, test = (data, None) if data is not None else _own_tables(spec, base)
-    for given in (table, test):
-        if given is not None:
-            check_raw(given.columns, module, part=given.path)
-            _expect_labels(spec, given)
-    split = _split(spec, module, table, has_test_file=test is not None)
-    if split is None:
-        tested = None if test is None else dict(test.columns)
-        return Parts(dict(table.columns), None, tested, dict(table.columns))
-    return Parts(
-        train=table.take(split.train),
-        validation=table.take(split.validation) if len(split.validation) else None,
-        test=_test_part(table, test, split),
-        all=dict(table.columns),
-    )
+    tables = _own_tables(spec, place) if data is None else {"train": data}
+    for given in tables.values():
+        check_raw(given.columns, module, part=given.path)
+        _expect_labels(spec, given)
+    parts = {name: dict(table.columns) for name, table in tables.items()}
+    split = _split(spec, module, tables)
+    if split is not None:
+        parts["train"] = tables["train"].take(split.train)
+        for name, rows in (("validation", split.validation), ("test", split.test)):
+            if len(rows):
+                parts[name] = tables["train"].take(rows)
+    return Parts(parts["train"], parts.get("validation"), parts.get("test"), tuple(tables.values()))
 
 
 def example_batch(spec: ModelSpec, module: Module) -> Arrays | None:
@@ -101,15 +144,16 @@ def example_batch(spec: ModelSpec, module: Module) -> Arrays | None:
 _DTYPES: dict[str, Any] = {"int": np.int64, "label": np.int64, "bool": np.bool_}
 
 
-def _own_tables(spec: ModelSpec, base: Path) -> tuple[Table, Table | None]:
-    """The training table and, where there is one, the test table that the model names."""
+def _own_tables(spec: ModelSpec, place: Place) -> dict[str, Table]:
+    """The tables that the model names, by the part that they are before any split."""
     files = spec.data.files
     if files:
-        test = read(base / files["test"]) if "test" in files else None
-        return read(base / files.get("file", files.get("train", ""))), test
+        named = {"train": files.get("file", files.get("train", "")), **files}
+        return {part: place.read(named[part]) for part in PARTS if part in named}
     if spec.data.arrays:
-        return table_from_arrays(spec.data.arrays, f"the data section of {spec.path}"), None
-    return _example_table(spec), None
+        origin = f"the data section of {spec.path}"
+        return {"train": table_from_arrays(spec.data.arrays, origin)}
+    return {"train": _example_table(spec)}
 
 
 def _example_table(spec: ModelSpec) -> Table:
@@ -153,15 +197,12 @@ def _expect_range(name: str, classes: int, column: str, table: Table) -> None:
     )
 
 
-def _split(spec: ModelSpec, module: Module, table: Table, *, has_test_file: bool) -> Split | None:
+def _split(spec: ModelSpec, module: Module, tables: Mapping[str, Table]) -> Split | None:
+    """The rows of the training table that go to each part; None where all of them train."""
     options = spec.data.split
     if options is None:
         return None
-    if has_test_file and options["test"]:
-        raise RunError(
-            "the data section names a test file, and its split asks for a test part too",
-            help="leave `test` out of the split",
-        )
+    table = tables["train"]
     labels = None
     if options["kind"] == "stratified":
         column = _label_column(module.signature)
@@ -184,9 +225,3 @@ def _label_column(signature: Signature) -> str | None:
                 if name in readers:
                     return str(column)
     return None
-
-
-def _test_part(table: Table, test: Table | None, split: Split) -> Arrays | None:
-    if test is not None:
-        return dict(test.columns)
-    return table.take(split.test) if len(split.test) else None

@@ -22,6 +22,7 @@ from graphc.runtime import (
     ColumnInfo,
     Evaluation,
     Module,
+    Place,
     Record,
     RunError,
     RunFolder,
@@ -33,10 +34,11 @@ from graphc.runtime import (
     write_atomic,
 )
 from graphc.session.checking import Request, check
-from graphc.session.model import Generated, Model, Report, as_texts, gathered
-from graphc.session.parts import DataLike, Part
+from graphc.session.generated import Generated
+from graphc.session.model import Model, Report
+from graphc.session.parts import DataLike, Part, data_folder, gathered, only_column
 from graphc.session.predicting import predict_arrays
-from graphc.session.texts import read_model
+from graphc.session.texts import as_texts, read_model
 
 __all__ = ["ARRAYS", "Run", "columns_as_json", "expect_same_text", "is_run", "latest_run", "load"]
 
@@ -86,8 +88,8 @@ class Run:
     ) -> Evaluation:
         """Objective, losses and metrics of the best state.
 
-        ``part`` is of the run's own data: the test part unless there is none. Data given here are
-        taken whole.
+        ``part`` is of the run's own data: the test part unless there is none. ``data`` may be the
+        folder that they lie in by now; other data are taken whole.
         """
         module, raw, name = self.examples(part, data, **arrays)
         batch = self.model.spec.train.batch
@@ -97,34 +99,44 @@ class Run:
         self, part: Part | None = None, data: DataLike | None = None, **arrays: ArrayLike
     ) -> tuple[Module, Arrays, str]:
         """Raw columns of a part or of the data given, the module that reads them, their name."""
-        table = gathered(data, arrays)
-        if table is not None:
-            return self.model.reading(table), dict(table.columns), table.path
-        module, parts = self.model_with_data(None).parts()
+        if data_folder(data) is None:
+            table = gathered(data, arrays)
+            if table is not None:
+                return self.model.reading(table), dict(table.columns), table.path
+        module, parts = self.over(data, arrays).parts()
         chosen = part or parts.default()
         return module, parts.part(chosen, self.model.name), chosen
 
-    def model_with_data(self, table: Table | None) -> Model:
+    def over(
+        self, data: DataLike | None = None, arrays: Mapping[str, ArrayLike] | None = None
+    ) -> Model:
         """The model over the data given, or else over those that it was trained on."""
-        if table is None and self.origin is not None and self.model.data is None:
+        known = self.model.data is not None or data is not None or bool(arrays)
+        if self.origin is not None and not known:
             what = "arrays in memory" if self.origin == ARRAYS else self.origin
             raise RunError(
                 f"the run was trained on {what}, which cannot be read again",
                 help="give the data: --data FILE, or arrays by name from Python",
             )
-        return self.model.with_data(table)
+        return self.model.over(data, arrays or {})
 
-    def predict(self, data: DataLike | None = None, **arrays: ArrayLike) -> Arrays:
-        """Outputs by name, a row an example, in original units where the model knows them."""
-        table = self._table(data, arrays)
-        module = self.model.reading(table, need_targets=False)
-        return predict_arrays(module, self.state, table.columns)
+    def predict(
+        self, data: DataLike | None = None, *, part: Part | None = None, **arrays: ArrayLike
+    ) -> Arrays:
+        """Outputs by name, a row an example, in original units where the model knows them.
 
-    def records(self, data: DataLike | None = None, **arrays: ArrayLike) -> list[Record]:
+        Without data of another kind they are for a ``part`` of the run's own, as in
+        :meth:`evaluate`.
+        """
+        module, raw = self._asked(data, part, arrays)
+        return predict_arrays(module, self.state, raw)
+
+    def records(
+        self, data: DataLike | None = None, *, part: Part | None = None, **arrays: ArrayLike
+    ) -> list[Record]:
         """Predictions as a person reads them: class names and probabilities, a dict an example."""
-        table = self._table(data, arrays)
-        module = self.model.reading(table, need_targets=False)
-        return predict_table(module, self.state, table.columns)
+        module, raw = self._asked(data, part, arrays)
+        return predict_table(module, self.state, raw)
 
     def resume(
         self,
@@ -137,12 +149,13 @@ class Run:
     ) -> Run:
         """Go on where training stopped, for ``epochs`` epochs in all.
 
+        ``data`` may be the folder that the run's data lie in by now; it is kept for the next time.
         ``set`` changes other settings from here on, as in :func:`graphc.compile`.
         """
         from graphc.session.training import resume
 
         sets = {**(set or {}), **({} if epochs is None else {"train.epochs": epochs})}
-        return resume(self, gathered(data, arrays), sets=sets, report=report)
+        return resume(self, self.over(data, arrays), sets=sets, report=report)
 
     def export(self, path: str | os.PathLike[str]) -> Path:
         """Write the generated module at ``path`` and the best state beside it, as the npz file
@@ -170,11 +183,18 @@ class Run:
         last = self.history[-1]
         return int(last["step"]) // int(last["epoch"])
 
-    def _table(self, data: DataLike | None, arrays: Mapping[str, ArrayLike]) -> Table:
-        table = gathered(data, arrays)
-        if table is None:
+    def _asked(
+        self, data: DataLike | None, part: Part | None, arrays: Mapping[str, ArrayLike]
+    ) -> tuple[Module, Arrays]:
+        """The rows to predict for, and the module that reads them."""
+        if data_folder(data) is None:
+            table = gathered(data, arrays, only_column(self.model.module.signature))
+            if table is not None:
+                return self.model.reading(table, need_targets=False), dict(table.columns)
+        if not self.model.has_data and self.origin is None:
             raise RunError("there is nothing to predict for", help="give a file, or arrays by name")
-        return table
+        module, raw, _ = self.examples(part, data, **arrays)
+        return module, raw
 
 
 def load(
@@ -185,17 +205,21 @@ def load(
 ) -> Run:
     """The run in a folder.
 
-    ``data`` is a file or arrays in place of those that it was trained on, ``at`` overrides
-    example values.
+    ``data`` is the folder that its data lie in by now, or a file or arrays in place of those that
+    it was trained on; ``at`` overrides example values.
 
     Raises RunError for a folder that is no run, or is damaged.
     """
     folder = RunFolder.open(Path(path))
     config = folder.config()
     origin = config.get("data")
-    table = gathered(data, {}) if data is not None else _recorded_table(origin)
     request = _request(folder, config)
     request = replace(request, examples={**request.examples, **as_texts(at or {})})
+    moved = data_folder(data)
+    if moved is not None:
+        request = replace(request, place=replace(request.place, folder=moved))
+    given = data is not None and moved is None
+    table = gathered(data, {}) if given else _recorded_table(origin, moved)
     model = Model(Generated(check(request)), table)
     last, _ = load_checkpoint(folder.last, model.module.signature)
     best = load_checkpoint(folder.best, model.module.signature)[0] if folder.best.exists() else last
@@ -287,7 +311,7 @@ def _request(folder: RunFolder, config: Mapping[str, Any]) -> Request:
         texts = folder.files()
         return Request(
             Source(str(folder.model), folder.model_text()),
-            base=Path(config["base"]),
+            Place(Path(config["base"]), _folder(config.get("folder"))),
             sets=_texts(config["set"]),
             examples=_texts(config["at"]),
             precision=_precision(config["precision"]),
@@ -299,6 +323,10 @@ def _request(folder: RunFolder, config: Mapping[str, Any]) -> Request:
             f"{folder.path / 'config.json'} is damaged: {problem!r}",
             help=f"start a new run: graphc train {folder.model}",
         ) from problem
+
+
+def _folder(value: object) -> Path | None:
+    return None if value is None else Path(str(value))
 
 
 def _precision(value: object) -> str | None:
@@ -325,8 +353,10 @@ def _columns(value: Mapping[str, Any] | None) -> dict[str, ColumnInfo] | None:
     }
 
 
-def _recorded_table(origin: object) -> Table | None:
-    """The file that training was given in place of the model's own, while it is there."""
-    if not isinstance(origin, str) or not os.path.isfile(origin):
+def _recorded_table(origin: object, moved: Path | None) -> Table | None:
+    """The file that training was given in place of the model's own, while it is there; first
+    where it has ``moved`` to."""
+    if not isinstance(origin, str):
         return None
-    return read(origin)
+    candidates = [Path(origin)] if moved is None else [moved / Path(origin).name, Path(origin)]
+    return next((read(path) for path in candidates if os.path.isfile(path)), None)

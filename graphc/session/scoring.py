@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from graphc.runtime import Arrays, Evaluation, Module, RunError, evaluate
 from graphc.runtime.examples import load_examples
-from graphc.session.model import Model, compile, gradients_of
-from graphc.session.parts import Part
+from graphc.session.loading import gradients_of
+from graphc.session.model import Model, compile
+from graphc.session.parts import Part, data_folder
 from graphc.session.run import Run, is_run, latest_run, load
 
 __all__ = ["Question", "Scores", "find_run", "score"]
@@ -20,7 +21,8 @@ _FEW = 1000
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be evaluated. ``path`` is a run folder or a model file."""
+    """What is to be evaluated. ``path`` is a run folder or a model file; ``data`` the folder that
+    its data lie in, or a file in place of them."""
 
     path: str
     part: Part | None = None
@@ -69,15 +71,16 @@ def score(question: Question) -> Scores:
     return _on_data(question, model, run, state, origin)
 
 
-def find_run(path: str) -> Run:
-    """The run in a folder, or the latest finished run of a model file."""
+def find_run(path: str, folder: str | None = None) -> Run:
+    """The run in a folder, or the latest finished run of a model file. ``folder`` is the one that
+    the run's data lie in by now."""
     if is_run(path):
-        return load(path)
-    model = compile(path)
+        return load(path, data=folder)
+    model = compile(path, data=folder)
     found = latest_run(model)
     if found is None:
         raise _never_trained(model)
-    return load(found)
+    return load(found, data=folder)
 
 
 def _subject(question: Question) -> tuple[Model, Run | None]:
@@ -142,16 +145,17 @@ def _at_examples(
 def _on_data(
     question: Question, model: Model, run: Run | None, state: Arrays, origin: str
 ) -> Scores:
-    over = model if run is None else run.model_with_data(None)
+    over = model if run is None else run.over()
     module, parts = over.parts()
-    whole: Part = "all" if question.data else parts.default()
+    other = question.data is not None and data_folder(question.data) is None
+    whole: Part = "all" if other else parts.default()
     part = question.part or whole
     raw = parts.part(part, model.name)
     evaluation = evaluate(module, state, raw, model.spec.train.batch, part=f"the {part} part")
     return Scores(
         model.name,
         part,
-        question.data if question.data and part == "all" else f"{part} part",
+        question.data if question.data and other and part == "all" else f"{part} part",
         origin,
         state,
         evaluation,

@@ -1,15 +1,21 @@
-"""Reading a model text, whatever lies at the path: every mistake is a RunError, none a hang."""
+"""Texts from outside: a model's, whatever lies at its path, and settings given from Python.
+
+Every mistake is a RunError, none a hang.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
 
 from graphc.diagnostics import Source
 from graphc.runtime import RunError
 from graphc.runtime.wording import did_you_mean
 
-__all__ = ["MAX_BYTES", "read_model"]
+__all__ = ["MAX_BYTES", "as_texts", "read_model"]
 
 MAX_BYTES = 8_000_000
 """Longer texts are refused before they are read whole."""
@@ -21,6 +27,21 @@ def read_model(path_or_text: str | os.PathLike[str]) -> Source:
         return Source("<text>", path_or_text)
     path = Path(path_or_text)
     return Source(str(path), _decoded(path, _bytes(path)))
+
+
+def as_texts(settings: Mapping[str, object]) -> dict[str, str]:
+    """Settings from Python as the command line would write them."""
+    return {name: _text(value) for name, value in settings.items()}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, np.ndarray | np.generic):
+        return _text(value.tolist())
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_text(item) for item in value)}]"
+    return str(value)
 
 
 def _bytes(path: Path) -> bytes:

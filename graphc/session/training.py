@@ -51,21 +51,16 @@ def start(model: Model, *, folder: Folder, report: Report | None) -> Run:
             raise
 
 
-def resume(
-    run: Run, table: Table | None, *, sets: Mapping[str, object], report: Report | None
-) -> Run:
-    """Go on where the run stopped, under more settings."""
+def resume(run: Run, model: Model, *, sets: Mapping[str, object], report: Report | None) -> Run:
+    """Go on where the run stopped, over the model's data, under more settings."""
     if run.path is None:
         raise RunError("this run was kept nowhere", help="train with a folder to resume later")
     folder = RunFolder.open(run.path)
-    model = run.model_with_data(table).with_sets(sets)
     with folder.claimed():
-        return _resumed(folder, model, sets, report)
+        return _resumed(folder, model.with_sets(sets), report)
 
 
-def _resumed(
-    folder: RunFolder, model: Model, sets: Mapping[str, object], report: Report | None
-) -> Run:
+def _resumed(folder: RunFolder, model: Model, report: Report | None) -> Run:
     module, parts = model.parts()
     point = resume_point(folder, module)
     if point.epoch >= model.spec.train.epochs:
@@ -74,9 +69,7 @@ def _resumed(
             help=f"train longer: --epochs {2 * model.spec.train.epochs}",
         )
     history = [record for record in folder.history() if record["epoch"] <= point.epoch]
-    if sets:
-        config = {**folder.config(), "set": dict(model.checked.request.sets), **_resolved(model)}
-        write_json_atomic(folder.path / "config.json", config)
+    _record_changes(folder, model)
     result = _trained(
         model,
         module,
@@ -88,6 +81,15 @@ def _resumed(
         best=point.best,
     )
     return _run(model, module, parts, folder, result, history)
+
+
+def _record_changes(folder: RunFolder, model: Model) -> None:
+    """Settings that a run goes on with, and the folder that its data have moved to."""
+    before = folder.config()
+    changed = {"set": dict(model.checked.request.sets), "folder": _folder(model)}
+    if any(before.get(key) != value for key, value in changed.items()):
+        config = {**before, **changed, **_resolved(model)}
+        write_json_atomic(folder.path / "config.json", config)
 
 
 def _expect_objective(model: Model) -> None:
@@ -187,7 +189,8 @@ def _new_folder(model: Model, path: str | os.PathLike[str] | None) -> RunFolder:
         config={
             "model": model.name,
             "file": _absolute(request.source.name),
-            "base": str(model.base.resolve()),
+            "base": str(model.place.base.resolve()),
+            "folder": _folder(model),
             "set": dict(request.sets),
             "at": dict(request.examples),
             "precision": request.precision,
@@ -213,6 +216,12 @@ def _origin(table: Table | None) -> str | None:
         return None
     path = Path(table.path)
     return str(path.resolve()) if path.is_file() else ARRAYS
+
+
+def _folder(model: Model) -> str | None:
+    """The folder that data kept elsewhere lie in."""
+    folder = model.place.folder
+    return None if folder is None else str(folder.resolve())
 
 
 def _absolute(name: str) -> str | None:

@@ -221,8 +221,9 @@ class TestFiles:
             (tmp_path / name).touch()
             with pytest.raises(RunError, match="empty"):
                 action(tmp_path / name)
+        (tmp_path / "letter.txt").write_text("hello")
         with pytest.raises(RunError, match=r"unknown kind .*") as caught:
-            action(tmp_path / "train-images-idx3-ubyte.gz")
+            action(tmp_path / "letter.txt")
         assert ".npz, .csv" in caught.value.help
         (tmp_path / "folder.csv").mkdir()
         with pytest.raises(RunError, match="folder"):

@@ -1,0 +1,54 @@
+"""The generated source of a checked program, and the module that it makes, each when asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from graphc import __version__
+from graphc.model import Programs
+from graphc.runtime import Module
+from graphc.session.checking import Checked, deep_recursion
+from graphc.session.loading import load_source
+from graphc.session.products import expect_products, product_errors
+
+__all__ = ["Generated"]
+
+
+class Generated:
+    """What the passes and the printer make of a checked program, once it is asked for."""
+
+    def __init__(self, checked: Checked) -> None:
+        self.checked = checked
+
+    @cached_property
+    def programs(self) -> Programs:
+        """Training, evaluation and prediction as graphs, ready to print."""
+        from graphc.passes import lower
+
+        request = self.checked.request
+        if request.products:
+            expect_products(self.checked.spec, self.checked.roots)
+        with deep_recursion(self.checked.spec.path), product_errors():
+            program = self.checked.program.copy()
+            return lower(program, products=request.products, cut=request.cut)
+
+    @cached_property
+    def source(self) -> str:
+        return self.printed()
+
+    @cached_property
+    def module(self) -> Module:
+        return load_source(self.checked.spec.name, self.source)
+
+    def printed(self, *, steps_per_epoch: int | None = None, weights: str | None = None) -> str:
+        """Source for a file of its own; ``weights`` is the name of the npz file beside it."""
+        from graphc.backends.numpy import print_module
+
+        with deep_recursion(self.checked.spec.path):
+            return print_module(
+                self.programs,
+                classes={name: list(names) for name, names in self.checked.classes.items()},
+                version=__version__,
+                steps_per_epoch=steps_per_epoch,
+                weights=weights,
+            )
