@@ -8,7 +8,7 @@ creation and are never reused, so a topological order with ties broken by id is 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -143,6 +143,22 @@ class Graph:
                 seen.add(id)
                 stack.extend(self._nodes[id].inputs)
         return seen
+
+    def frontier(self, roots: Iterable[int], stop: Container[int]) -> list[int]:
+        """The first nodes of ``stop`` on every way up from the roots, in the order of creation."""
+        found: set[int] = set()
+        seen: set[int] = set()
+        stack = list(roots)
+        while stack:
+            id = stack.pop()
+            if id in seen:
+                continue
+            seen.add(id)
+            if id in stop:
+                found.add(id)
+            else:
+                stack.extend(self._nodes[id].inputs)
+        return sorted(found)
 
     def depth_first(self, roots: Iterable[int], known: Iterable[int] = ()) -> list[Node]:
         """What the roots need and is not ``known``, every node after its operands, each root's own
@@ -306,4 +322,4 @@ class Call(Operator):
         return self.body.type
 
     def formula(self, f: Notation, *args: Formula) -> Formula:
-        return f.call(self.body.definition, *args)
+        return f.call(self.body.title, *args)

@@ -20,9 +20,10 @@ class Binds(IntEnum):
 
     SUM = 1
     QUOTIENT = 2
-    PRODUCT = 3
-    POWER = 4
-    ATOM = 5
+    TOTAL = 3
+    PRODUCT = 4
+    POWER = 5
+    ATOM = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Notation:
 
     minus = "−"
     times = "·"
+    longest = 120
+    """Characters of a formula beyond which its inside is left out."""
 
     # -- atoms
 
@@ -58,11 +61,13 @@ class Notation:
         if isinstance(value, bool):
             return Formula("true" if value else "false")
         if value != value or value in (float("inf"), float("-inf")):
-            text = self.undefined if value != value else self.infinity
+            raw = self.undefined if value != value else self.infinity
         else:
-            text = str(int(value)) if abs(value) < 1e15 and value == int(value) else f"{value:.6g}"
-            text = self.scientific(text.lstrip("-"))
-        return Formula(f"{self.minus}{text}", Binds.SUM) if value < 0 else Formula(text)
+            raw = str(int(value)) if abs(value) < 1e15 and value == int(value) else f"{value:.6g}"
+        text = self.scientific(raw.lstrip("-"))
+        if value < 0:
+            return Formula(f"{self.minus}{text}", Binds.SUM)
+        return Formula(text, Binds.PRODUCT if text != raw else Binds.ATOM)
 
     infinity = "∞"
     undefined = "NaN"
@@ -71,7 +76,8 @@ class Notation:
         mantissa, _, exponent = text.partition("e")
         if not exponent:
             return text
-        return f"{mantissa}·10{str(int(exponent)).translate(_SUPERSCRIPT)}"
+        mantissa = "" if mantissa == "1" else f"{mantissa}·"
+        return f"{mantissa}10{str(int(exponent)).translate(_SUPERSCRIPT)}"
 
     def adjoint(self, name: str) -> Formula:
         """∂objective/∂name: a bar over one letter, ``∂name`` for longer names."""
@@ -91,8 +97,10 @@ class Notation:
         return Formula(f"{self.minus}{self.fence(a, Binds.QUOTIENT)}", Binds.SUM)
 
     def multiply(self, a: Formula, b: Formula) -> Formula:
-        left, right = (self.fence(x, Binds.PRODUCT) for x in (a, b))
-        return Formula(f"{left}{self.times}{right}", Binds.PRODUCT)
+        """``a·b``; a sum over axes goes last without parentheses: ``2·Σ x``."""
+        left, right = self.fence(a, Binds.PRODUCT), self.fence(b, Binds.TOTAL)
+        binds = Binds.TOTAL if b.binds == Binds.TOTAL else Binds.PRODUCT
+        return Formula(f"{left}{self.times}{right}", binds)
 
     def divide(self, a: Formula, b: Formula) -> Formula:
         left, right = self.fence(a, Binds.PRODUCT), self.fence(b, Binds.POWER)
@@ -107,8 +115,9 @@ class Notation:
     # -- functions and marks
 
     def call(self, name: str, *args: Formula) -> Formula:
-        """A function of arguments: ``tanh(x)``."""
-        return Formula(f"{self.function(name)}({', '.join(map(str, args))})")
+        """A function of arguments: ``tanh(x)``; the name may have attributes: ``dense{64}``."""
+        title, attributes = _short_title(name)
+        return Formula(f"{self.function(title)}{attributes}({', '.join(map(str, args))})")
 
     def function(self, name: str) -> str:
         return _GREEK_FUNCTIONS.get(name, (name, ""))[0]
@@ -124,13 +133,27 @@ class Notation:
         """1 where the comparison holds, else 0: Iverson's bracket."""
         return Formula(f"[{a} {self.sign(sign)} {b}]")
 
+    def choice(self, condition: Formula, a: Formula, b: Formula) -> Formula:
+        """a where the condition holds, else b."""
+        return Formula(f"({a} if {self.bare(condition)} else {b})")
+
+    def opposite(self, truth: Formula) -> Formula:
+        """1 where the condition does not hold, else 0."""
+        return Formula(f"[¬{truth}]")
+
+    def bare(self, truth: Formula) -> str:
+        """A comparison without its brackets, for where a condition is expected."""
+        inside = truth.text[1:-1]
+        nested = "[" in inside or "]" in inside or not truth.text.startswith("[")
+        return truth.text if nested else inside
+
     def sign(self, text: str) -> str:
         return {"==": "=", "!=": "≠", "<=": "≤", ">=": "≥", "&": "∧", "|": "∨"}.get(text, text)
 
     def total(self, mark: str, a: Formula, axes: Sequence[int] | None = None) -> Formula:
         """A reduction: ``Σ x``, ``max₁ x``; ``axes`` None is all of them."""
         under = "" if axes is None else ",".join(map(str, axes)).translate(_SUBSCRIPT)
-        return Formula(f"{self.mark(mark)}{under} {self.fence(a, Binds.QUOTIENT)}", Binds.PRODUCT)
+        return Formula(f"{self.mark(mark)}{under} {self.fence(a, Binds.TOTAL)}", Binds.TOTAL)
 
     def mark(self, name: str) -> str:
         return {"sum": "Σ", "prod": "Π"}.get(name, name)
@@ -154,6 +177,7 @@ class Latex(Notation):
 
     minus = "-"
     times = r" \cdot "
+    longest = 400
     infinity = r"\infty"
     undefined = r"\mathrm{NaN}"
 
@@ -164,7 +188,8 @@ class Latex(Notation):
 
     def scientific(self, text: str) -> str:
         mantissa, _, exponent = text.partition("e")
-        return f"{mantissa} \\cdot 10^{{{int(exponent)}}}" if exponent else text
+        mantissa = "" if mantissa == "1" else f"{mantissa} \\cdot "
+        return f"{mantissa}10^{{{int(exponent)}}}" if exponent else text
 
     def adjoint(self, name: str) -> Formula:
         inner = self.symbol(name).text
@@ -178,7 +203,9 @@ class Latex(Notation):
 
     def call(self, name: str, *args: Formula) -> Formula:
         inner = ", ".join(map(str, args))
-        return Formula(f"{self.function(name)}\\left({inner}\\right)")
+        title, attributes = _short_title(name)
+        shown = f"\\mathrm{{{_escaped(attributes)}}}" if attributes else ""
+        return Formula(f"{self.function(title)}{shown}\\left({inner}\\right)")
 
     def function(self, name: str) -> str:
         if name in _GREEK_FUNCTIONS:
@@ -194,13 +221,25 @@ class Latex(Notation):
     def truth(self, a: Formula, sign: str, b: Formula) -> Formula:
         return Formula(f"\\left[{a} {self.sign(sign)} {b}\\right]")
 
+    def choice(self, condition: Formula, a: Formula, b: Formula) -> Formula:
+        cases = f"{a} & {self.bare(condition)} \\\\ {b} & \\text{{otherwise}}"
+        return Formula(f"\\begin{{cases}} {cases} \\end{{cases}}")
+
+    def opposite(self, truth: Formula) -> Formula:
+        return Formula(f"\\left[\\neg {truth}\\right]")
+
+    def bare(self, truth: Formula) -> str:
+        inside = truth.text.removeprefix("\\left[").removesuffix("\\right]")
+        whole = len(truth.text) == len(inside) + len("\\left[\\right]")
+        return inside if whole and "\\left[" not in inside else truth.text
+
     def sign(self, text: str) -> str:
         signs = {"==": "=", "!=": r"\neq", "<=": r"\leq", ">=": r"\geq", "&": r"\wedge"}
         return {**signs, "|": r"\vee"}.get(text, text)
 
     def total(self, mark: str, a: Formula, axes: Sequence[int] | None = None) -> Formula:
         under = "" if axes is None else f"_{{{','.join(map(str, axes))}}}"
-        return Formula(f"{self.mark(mark)}{under} {self.fence(a, Binds.QUOTIENT)}", Binds.PRODUCT)
+        return Formula(f"{self.mark(mark)}{under} {self.fence(a, Binds.TOTAL)}", Binds.TOTAL)
 
     def mark(self, name: str) -> str:
         return {"sum": r"\sum", "prod": r"\prod"}.get(name) or self.function(name)
@@ -213,6 +252,19 @@ class Latex(Notation):
 
     def fence(self, a: Formula, least: Binds) -> str:
         return a.text if a.binds >= least else f"\\left({a}\\right)"
+
+
+def _short_title(title: str) -> tuple[str, str]:
+    """A definition's name and its attributes, numbers shortened; whether axes are kept goes
+    without saying in a formula."""
+    name, brace, attributes = title.partition("{")
+    attributes = _KEEP.sub("", brace + attributes)
+    attributes = _LONG_NUMBER.sub(lambda match: f"{float(match[0]):.6g}", attributes)
+    return name, "" if attributes == "{}" else attributes
+
+
+_KEEP = re.compile(r"(?:, |(?<=\{))keep = (?:true|false)")
+_LONG_NUMBER = re.compile(r"\d+\.\d{6,}")
 
 
 def _escaped(name: str) -> str:
@@ -262,7 +314,14 @@ _LATEX_NAMES = frozenset(
         "min",
     )
 )
-_BARS = {"|": "|", "⌊": r"\lfloor", "⌋": r"\rfloor", "‖": r"\|"}
+_BARS = {
+    "|": "|",
+    "⌊": r"\lfloor",
+    "⌋": r"\rfloor",
+    "⌈": r"\lceil",
+    "⌉": r"\rceil",
+    "‖": r"\|",
+}
 
 UNICODE = Notation()
 LATEX = Latex()

@@ -93,6 +93,7 @@ class Operator:
 
     name: ClassVar[str] = ""
     arity: ClassVar[int] = 1
+    """Number of operands; -1 is any number from 1."""
     commutative: ClassVar[bool] = False
     elementwise: ClassVar[bool] = False
     """The result has the broadcast shape of the operands and each element depends on theirs."""

@@ -5,8 +5,9 @@
 projections, penalties, gradients are the passes' work.
 """
 
+from graphc.model.data_files import named_files
 from graphc.model.elaborate import elaborate
 from graphc.model.program import PRODUCTS, ModelSpec, Program, Programs
 from graphc.model.settings import Settings
 
-__all__ = ["PRODUCTS", "ModelSpec", "Program", "Programs", "Settings", "elaborate"]
+__all__ = ["PRODUCTS", "ModelSpec", "Program", "Programs", "Settings", "elaborate", "named_files"]

@@ -15,6 +15,7 @@ from graphc.language import tree
 from graphc.model.frame import Frame
 from graphc.model.meanings import (
     ALL,
+    NONE,
     POISON,
     Const,
     DefinitionUse,
@@ -26,6 +27,7 @@ from graphc.model.meanings import (
 
 __all__ = [
     "NAMED_CONSTANTS",
+    "compares_kinds",
     "floats",
     "fold_binary",
     "fold_unary",
@@ -37,7 +39,7 @@ __all__ = [
     "shape_of",
 ]
 
-NAMED_CONSTANTS: dict[str, Any] = {"pi": math.pi, "all": ALL, "inf": math.inf}
+NAMED_CONSTANTS: dict[str, Any] = {"pi": math.pi, "all": ALL, "none": NONE, "inf": math.inf}
 
 
 # ------------------------------------------------------------------------------- kinds
@@ -55,8 +57,8 @@ def is_integer(value: Any) -> TypeGuard[int]:
 
 def kind_of_value(value: Any) -> str:
     """What a constant is, for a message that wants another."""
-    if value is ALL:
-        return "`all`"
+    if value is ALL or value is NONE:
+        return f"`{value}`"
     names = {bool: "a truth value", str: "a text", tuple: "a list", Dim: "a symbolic dimension"}
     return names.get(type(value), f"{value}" if is_number(value) else "another thing")
 
@@ -128,6 +130,8 @@ PYTHON: dict[str, Callable[[Any, Any], Any]] = {
 def fold_binary(frame: Frame, expr: tree.Binary, left: Any, right: Any) -> Meaning | None:
     """Constant arithmetic. None where only a tensor can say it (``sum(l) / n``)."""
     op = expr.op
+    if compares_kinds(op, left, right):
+        return Const((left == right) == (op == "=="))
     if isinstance(left, Dim) or isinstance(right, Dim):
         return _fold_dims(frame, expr, left, right)
     if op in ("and", "or"):
@@ -190,8 +194,16 @@ def _fold_dims(frame: Frame, expr: tree.Binary, left: Any, right: Any) -> Meanin
     return None
 
 
+def compares_kinds(op: str, left: Any, right: Any) -> bool:
+    """Whether a comparison asks if an attribute is a text, ``none`` or ``all``, whatever it may be
+    otherwise: ``padding == "same"``, ``weights == none``."""
+    return op in ("==", "!=") and any(
+        isinstance(side, str) or side is NONE or side is ALL for side in (left, right)
+    )
+
+
 def _comparable(left: Any, right: Any) -> bool:
-    """Whether two constants can be equal: two numbers, two truth values or two texts."""
+    """Whether two constants can be equal: two numbers or two truth values."""
     return (is_number(left) and is_number(right)) or type(left) is type(right)
 
 

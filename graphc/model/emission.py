@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from graphc.diagnostics import Span
-from graphc.ir import Type, TypeRuleError, Value, broadcast_shapes
+from graphc.ir import OPERATORS, Operator, Type, TypeRuleError, Value, broadcast_shapes
 from graphc.model.constants import floats
 from graphc.model.frame import Frame
 from graphc.model.meanings import POISON, Meaning, Tensor
+from graphc.model.nodes import known_elements
+from graphc.ops.elementwise import Elementwise
+from graphc.ops.functions import Function
 
 __all__ = ["as_type", "emit", "to_real", "unify"]
 
@@ -35,16 +38,30 @@ def emit(
             converted = unify(name, operands)
             if [value for value, _ in spans] == operands:
                 spans = [(v, at) for v, (_, at) in zip(converted, spans, strict=True)]
-            return Tensor(frame.builder.op(name, *converted, **attributes))
+            result = frame.builder.op(name, *converted, **attributes)
         except TypeRuleError as error:
             frame.type_error(error, span, spans or [(v, None) for v in operands], advice)
             return POISON
+    problem = _undefined(result.builder.graph[result.id].op, converted)
+    if problem:
+        frame.error("E211", problem, span)
+        return POISON
+    return Tensor(result)
 
 
-KEEPS_KINDS = frozenset({"take", "pick", "index", "reshape", "concat"})
+def _undefined(op: Operator, operands: list[Value]) -> str:
+    """What is wrong with an operand that is a constant: ``division by zero``."""
+    if not isinstance(op, Elementwise) or op.restricted is None:
+        return ""
+    numbers = known_elements(operands[op.restricted])
+    wrong = [number for number in numbers if not op.defined_at(number)]
+    return op.undefined(wrong[0]) if wrong else ""
+
+
+KEEPS_KINDS = frozenset({"take", "pick", "gather", "index", "reshape", "concat"})
 TAKES_REAL = frozenset(
-    {"exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "floor", "sign", "divide"}
-) | {"matmul"}
+    name for name, operator in OPERATORS.items() if issubclass(operator, Function)
+) | {"divide", "matmul", "einsum"}
 
 
 def unify(name: str, operands: list[Value]) -> list[Value]:

@@ -187,25 +187,24 @@ def _list(frame: Frame, scope: Scope, expr: tree.ListExpr) -> Meaning:
 
 
 def _stack(frame: Frame, expr: tree.ListExpr, items: list[Meaning]) -> Meaning:
-    """Tensors of one shape, side by side along a new last axis."""
-    result: Value | None = None
+    """Tensors of one shape, side by side along a new last axis; a number stands for any shape."""
+    parts: list[Value] = []
     for item, part in zip(items, expr.items, strict=True):
         value = values.as_tensor(frame, item, part.span)
         if value is None:
             return POISON
-        if result is not None and value.shape == () != result.shape[:-1]:
-            value = value.apply("broadcast", shape=result.shape[:-1])
-        meaning = emit(frame, "reshape", [value], part.span, shape=(*value.shape, 1))
-        if not isinstance(meaning, Tensor):
+        parts.append(value)
+    shape = next((value.shape for value in parts if value.shape), ())
+    for value, part in zip(parts, expr.items, strict=True):
+        if value.shape not in ((), shape):
+            shapes = " and ".join(f"[{', '.join(map(str, s))}]" for s in (shape, value.shape))
+            frame.error("E201", f"the tensors of a list have one shape, not {shapes}", part.span)
             return POISON
-        if result is None:
-            result = meaning.value
-            continue
-        pair = unify("add", [result, meaning.value])
-        axis = len(pair[0].shape) - 1
-        joined = emit(frame, "concat", pair, part.span, [(v, part.span) for v in pair], axis=axis)
-        if not isinstance(joined, Tensor):
-            return POISON
-        result = joined.value
-    assert result is not None
-    return Tensor(result)
+    layers = []
+    with frame.at(expr.span):
+        for value in unify("add", parts):
+            if value.shape == ():
+                value = value.apply("broadcast", shape=shape)
+            layers.append(value.apply("reshape", shape=(*value.shape, 1)))
+    spans = [(value, part.span) for value, part in zip(layers, expr.items, strict=True)]
+    return emit(frame, "concat", layers, expr.span, spans, axis=len(shape))

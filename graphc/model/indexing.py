@@ -1,6 +1,6 @@
 """Indices and members: parts of tensors and lists, rounds of a repeat, parameters by path.
 
-``x[0, 1:3]``, ``block[2].h``, ``h.W``.
+``x[0, 1:3]``, ``block[2].h``, ``block.h`` (of every round), ``h.W``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,16 @@ from graphc.language import format_expr, tree
 from graphc.model import expressions, values
 from graphc.model.emission import emit
 from graphc.model.frame import Frame, nearest
-from graphc.model.meanings import POISON, Const, Meaning, Poison, RepeatRounds, Scope, Tensor
+from graphc.model.meanings import (
+    POISON,
+    Const,
+    Meaning,
+    Poison,
+    RepeatRounds,
+    Scope,
+    Several,
+    Tensor,
+)
 from graphc.model.selectors import find_parameter
 
 __all__ = ["index", "member"]
@@ -152,7 +161,25 @@ def member(frame: Frame, scope: Scope, expr: tree.Member) -> Meaning:
             return expressions.read_binding(frame, expr.name, found, expr.span)
         if isinstance(base, Poison):
             return POISON
+    if isinstance(expr.base, tree.Name):
+        binding = scope.find(expr.base.name)
+        if binding is not None and isinstance(binding.meaning, RepeatRounds):
+            return _of_every_round(frame, expr, binding.meaning)
     return _parameter_by_path(frame, scope, expr)
+
+
+def _of_every_round(frame: Frame, expr: tree.Member, rounds: RepeatRounds) -> Meaning:
+    """``block.h``: what the rounds bind to a name, in order."""
+    found = []
+    for scope in rounds.rounds.values():
+        if expr.name not in scope.names:
+            title = f"the rounds of `{format_expr(expr.base)}` bind no `{expr.name}`"
+            frame.error("E301", title, expr.span, help=nearest(expr.name, scope.names))
+            return POISON
+        found.append(expressions.read_binding(frame, expr.name, scope.names[expr.name], expr.span))
+    if any(isinstance(meaning, Poison) for meaning in found):
+        return POISON
+    return Several(tuple(found))
 
 
 def _parameter_by_path(frame: Frame, scope: Scope, expr: tree.Member) -> Meaning:

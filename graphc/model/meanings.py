@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALL",
+    "NONE",
     "POISON",
     "Binding",
     "BoundLayer",
@@ -48,10 +49,19 @@ ALL = _All()
 """The value of the name ``all``: every axis, the whole training part."""
 
 
+class _None:
+    def __repr__(self) -> str:
+        return "none"
+
+
+NONE = _None()
+"""The value of the name ``none``: an attribute that is left out."""
+
+
 @dataclass(frozen=True)
 class Const(Meaning):
-    """Known when the model is compiled: a number, truth value, text, tuple (from a list), ALL, or a
-    dimension (an int or an ``ir.Dim``)."""
+    """Known when the model is compiled: a number, truth value, text, tuple (from a list), ALL,
+    NONE, or a dimension (an int or an ``ir.Dim``)."""
 
     value: Any
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from graphc.ir import Call, Node, Type, Value
 from graphc.ops import evaluate as evaluate_graph
 
-__all__ = ["draws", "is_elementwise", "known_number"]
+__all__ = ["draws", "is_elementwise", "known_elements", "known_number"]
 
 
 def is_elementwise(node: Node) -> bool:
@@ -19,6 +22,29 @@ def draws(node: Node) -> bool:
     if isinstance(node.op, Call):
         return any(map(draws, node.op.body.graph))
     return node.op.name.startswith("draw_")
+
+
+def known_elements(value: Value) -> Iterator[float]:
+    """The numbers that a constant holds, also behind a sign or repeated; none for a tensor."""
+    graph, sign, pending = value.builder.graph, 1.0, [value.id]
+    while pending:
+        node = graph[pending.pop()]
+        if node.op.name == "constant":
+            yield from (sign * number for number in _flat(getattr(node.op, "value", ())))
+        elif node.op.name in _SAME_ELEMENTS:
+            sign = -sign if node.op.name == "negative" else sign
+            pending.extend(node.inputs)
+
+
+_SAME_ELEMENTS = frozenset({"cast", "negative", "broadcast", "reshape"})
+
+
+def _flat(value: Any) -> Iterator[float]:
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _flat(item)
+    else:
+        yield float(value)
 
 
 def known_number(value: Value) -> float | int | bool | None:

@@ -12,7 +12,7 @@ from graphc.diagnostics import Span
 from graphc.ir import Value
 from graphc.language import format_expr, tree
 from graphc.model import expressions, values
-from graphc.model.constants import fold_binary, fold_unary
+from graphc.model.constants import compares_kinds, fold_binary, fold_unary
 from graphc.model.emission import emit
 from graphc.model.frame import Frame
 from graphc.model.meanings import POISON, Const, Meaning, Poison, ProjectionConst, Scope
@@ -56,7 +56,7 @@ def _combine(frame: Frame, expr: tree.Binary, left: Meaning, right: Meaning) -> 
         projected = isinstance(left, ProjectionConst) or isinstance(right, ProjectionConst)
         if projected:
             return _both(lambda a, b: _combine(frame, expr, a, b), left, right)
-    if isinstance(left, Const) and isinstance(right, Const) and not _is_list(left, right):
+    if isinstance(left, Const) and isinstance(right, Const) and _folds(expr.op, left, right):
         result = fold_binary(frame, expr, left.value, right.value)
         if result is not None:
             return result
@@ -69,8 +69,10 @@ def _combine(frame: Frame, expr: tree.Binary, left: Meaning, right: Meaning) -> 
     return _tensor_binary(frame, expr, operands[0], operands[1])
 
 
-def _is_list(*sides: Const) -> bool:
-    return any(isinstance(side.value, tuple) for side in sides)
+def _folds(op: str, left: Const, right: Const) -> bool:
+    """Whether two constants combine as such; a list is an array of numbers, for the graph."""
+    a, b = left.value, right.value
+    return compares_kinds(op, a, b) or not (isinstance(a, tuple) or isinstance(b, tuple))
 
 
 def _tensor_binary(frame: Frame, expr: tree.Binary, left: Value, right: Value) -> Meaning:

@@ -144,12 +144,13 @@ class TrainPlan:
 class DataPlan:
     """The data section, checked.
 
-    ``files`` maps ``file``, or ``train`` and ``test``, to paths as written; ``arrays`` holds
-    arrays written in the model file by column name; ``split`` is ``{"kind": …, options…}`` or None;
-    ``columns`` maps each raw column to the inputs and targets that read it.
+    ``files`` maps ``file``, or ``train``, ``validation`` and ``test``, to a path as written, or to
+    the path of each column's IDX file; ``arrays`` holds arrays written in the model file by column
+    name; ``split`` is ``{"kind": …, options…}`` or None; ``columns`` maps each raw column to the
+    inputs and targets that read it.
     """
 
-    files: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str | dict[str, str]] = field(default_factory=dict)
     arrays: dict[str, Any] = field(default_factory=dict)
     split: dict[str, Any] | None = None
     columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -224,7 +225,8 @@ class Programs:
     ``training`` has roots objective, gradient and next in the training
     projection; ``evaluation`` objective and gradient in the evaluation projection; ``losses`` loss
     and objective without the penalties of ``regularize``; ``metrics`` metric; ``prediction``
-    output; ``prepare`` batch; ``fit`` fitted; ``restore`` restored; ``products`` gradient or product.
+    output; ``prepare`` batch; ``fit`` fitted; ``restore`` restored; each of ``products`` gradient
+    or product.
     """
 
     spec: ModelSpec

@@ -4,19 +4,40 @@ Importing this room fills ``graphc.ir.OPERATORS``. Composite operators do not li
 definitions in ``graphc/prelude``.
 """
 
-from graphc.ops import arithmetic, functions, leaves, logic, matmul, random, reductions, shapes
+from graphc.ops import (
+    arithmetic,
+    cumulative,
+    einsum,
+    functions,
+    gathering,
+    indexing,
+    leaves,
+    logic,
+    matmul,
+    random,
+    reductions,
+    shapes,
+    sorting,
+    windows,
+)
 from graphc.ops.evaluate import evaluate
 from graphc.ops.helpers import HELPERS
 
 __all__ = [
     "HELPERS",
     "arithmetic",
+    "cumulative",
+    "einsum",
     "evaluate",
     "functions",
+    "gathering",
+    "indexing",
     "leaves",
     "logic",
     "matmul",
     "random",
     "reductions",
     "shapes",
+    "sorting",
+    "windows",
 ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from graphc.ir import Formula, Notation, Sample, Type, Value, WriteContext
 from graphc.ops.elementwise import REAL2, Elementwise, numeric
+from graphc.ops.functions import unbounded
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Divide(Elementwise):
     """Quotient, element by element; of integers, a real number."""
 
     name, arity = "divide", 2
-    ufunc, infix = "divide", "/"
+    ufunc, infix, restricted = "divide", "/", 1
 
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> Value:
         return 1.0 / xs[1] if i == 0 else -(y / xs[1])
@@ -83,6 +84,12 @@ class Divide(Elementwise):
     def element_type(self, types: tuple[Type, ...]) -> Type:
         numeric("/", types)
         return Type("real")
+
+    def defined_at(self, number: float) -> bool:
+        return number != 0
+
+    def undefined(self, number: float) -> str:
+        return "division by zero"
 
     def formula(self, f: Notation, *args: Formula) -> Formula:
         return f.divide(*args)
@@ -115,7 +122,7 @@ class Negative(Elementwise):
 
 @dataclass(frozen=True)
 class Power(Elementwise):
-    """x^p. With an exponent that varies, x must be positive for the derivative by it."""
+    """x^p. The derivative by x is 0 where x is 0 and 0 < p < 1; that by p is 0 where x is 0."""
 
     name, arity, flops = "power", 2, 20
     ufunc, infix = "power", "**"
@@ -123,11 +130,13 @@ class Power(Elementwise):
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> Value:
         x, p = xs
         if i == 1:
-            return y * x.apply("log")
+            return y * x.apply("equal", 0.0).apply("where", 1.0, x).apply("log")
         exponent = constant_value(p)
         if exponent is None:
-            return p * x ** (p - 1.0)
-        return x if exponent == 1.0 else exponent * x ** (exponent - 1.0)
+            return _slope(x, p)
+        if exponent == 1.0:
+            return x
+        return exponent * (unbounded(x) if 0.0 < exponent < 1.0 else x) ** (exponent - 1.0)
 
     def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value | None:
         exponent = constant_value(xs[1])
@@ -149,6 +158,14 @@ class Power(Elementwise):
     @classmethod
     def samples(cls) -> list[Sample]:
         return [Sample(cls(), REAL2, 0.5, 2.0)]
+
+
+def _slope(x: Value, p: Value) -> Value:
+    """p·x^(p − 1), and 0 where x is 0 and 0 <= p < 1: there the power is infinite."""
+    low = p.apply("greater_equal", 0.0).apply("and", p.apply("less", 1.0))
+    kink = x.apply("equal", 0.0).apply("and", low)
+    slope = p * kink.apply("where", 1.0, x) ** (p - 1.0)
+    return kink.apply("where", 0.0, slope)
 
 
 def constant_value(value: Value) -> float | None:

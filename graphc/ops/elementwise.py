@@ -28,6 +28,8 @@ class Elementwise(Operator):
     elementwise = True
     ufunc: ClassVar[str] = ""
     infix: ClassVar[str] = ""
+    restricted: ClassVar[int | None] = None
+    """The operand that not every number may be: a divisor is not 0."""
 
     def infer(self, *types: Type) -> Type:
         shape = broadcast_shapes(*(type.shape for type in types))
@@ -42,6 +44,14 @@ class Elementwise(Operator):
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> Value | float | None:
         """∂y/∂xs[i], element by element."""
         raise NotImplementedError(f"{self.name} has no derivative rule")
+
+    def defined_at(self, number: float) -> bool:
+        """Whether the operand ``restricted`` may be that number."""
+        return True
+
+    def undefined(self, number: float) -> str:
+        """What is wrong with a number that it may not be."""
+        return f"`{self.name}({number:g})` is undefined"
 
     def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value | None:
         local = self.partial(i, xs, y)

@@ -102,7 +102,8 @@ def compute(
 ) -> Any:
     """One operator applied to arrays."""
     names = [f"_a{i}" for i in range(len(args))]
-    dims = {name: f"_dims[{name!r}]" for type in (*types, result) for name in _symbols(type)}
+    known = set(scope.dims).union(*map(_symbols, (*types, result)))
+    dims = {name: f"_dims[{name!r}]" for name in known}
     w = WriteContext(types, result, dims, real="_real", seed="_seed", step="_step")
     code = _compiled(op.numpy(w, *names))
     local = dict(zip(names, args, strict=True))

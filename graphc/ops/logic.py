@@ -105,6 +105,9 @@ class Logic(Elementwise):
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> None:
         return None
 
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.truth(Formula(f.bare(args[0])), self.infix, Formula(f.bare(args[1])))
+
     @classmethod
     def samples(cls) -> list[Sample]:
         return [Sample(cls(), (Type("bool", (2, 3)),) * cls.arity)]
@@ -130,6 +133,9 @@ class Not(Logic):
 
     name, ufunc, arity = "not", "logical_not", 1
 
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.opposite(args[0])
+
 
 @dataclass(frozen=True)
 class Where(Elementwise):
@@ -151,6 +157,9 @@ class Where(Elementwise):
             return None
         zero = d.builder.constant(0.0)
         return xs[0].apply("where", *((d, zero) if i == 1 else (zero, d)))
+
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.choice(*args)
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
         return f"np.copyto({out}, np.where({', '.join(args)}))"

@@ -2,8 +2,8 @@
 
 The generator is Philox4x64-10 (Salmon et al., 2011) with key (seed, hash of the place) and counter
 (block, 0, step, 0). Block b (from 1) holds the 64-bit words 4(b−1)…4(b−1)+3. A uniform number takes
-one word, a normal one two (Box and Muller, 1958), a Bernoulli one 16 bits, lowest first. Any target
-that has the ten rounds draws the same.
+one word, a normal one two (Box and Muller, 1958), a Bernoulli one 16 bits, lowest first; an
+orthogonal matrix takes those of a normal one. Any target that has the ten rounds draws the same.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from graphc.ir import (
     Sample,
     Size,
     Type,
+    TypeRuleError,
     Value,
     WriteContext,
     product,
@@ -89,6 +90,30 @@ class Normal(Draw):
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
         words = self.words(w, w.size(2 * product(self.shape)))
         return f"np.copyto({out}, _normal_of({words}, {w.shape(self.shape)}, {w.real}))"
+
+
+@dataclass(frozen=True)
+class Orthogonal(Draw):
+    """A matrix with orthonormal columns, or rows if it is wider than high, uniformly distributed:
+    Q of the QR factors of a normal matrix, with R's diagonal positive (Mezzadri, 2007). All axes
+    but the last are its rows."""
+
+    name, arity = "draw_orthogonal", 0
+    shape: tuple[Size, ...]
+    place: str
+
+    def infer(self, *types: Type) -> Type:
+        if len(self.shape) < 2:
+            raise TypeRuleError(
+                "E203", f"an orthogonal matrix has two axes or more, not {len(self.shape)}"
+            )
+        return Type("real", self.shape)
+
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        return f.call("O", *(f.symbol(str(size)) for size in self.shape))
+
+    def numpy(self, w: WriteContext, *args: str) -> str:
+        return f"_orthogonal({self.where(w)}, {w.real})"
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,29 @@ class Sum(Reduction):
         return self.spread(d, xs[0]).apply("broadcast", shape=xs[0].shape)
 
 
+@dataclass(frozen=True)
+class Prod(Reduction):
+    """Product over axes."""
+
+    name, ufunc, method = "prod", "multiply", "prod"
+    axis: tuple[int, ...]
+    keep: bool = False
+
+    def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value:
+        return self.spread(d, xs[0]) * self._others(xs[0])
+
+    def _others(self, x: Value) -> Value | float:
+        """For each element the product of all others: those before it times those after it,
+        axis by axis. The quotient y / x would be undefined where an element is 0."""
+        result: Value | float = 1.0
+        for axis in reversed(self.axis):
+            before = x.apply("cumprod", axis=axis, exclusive=True)
+            others = before * x.apply("cumprod", axis=axis, exclusive=True, reverse=True)
+            result = others * result
+            x = x.apply("prod", axis=(axis,), keep=True)
+        return result
+
+
 class Extremum(Reduction):
     """Maximum or minimum; elements that tie share the gradient equally."""
 
@@ -136,13 +159,11 @@ class Min(Extremum):
     keep: bool = False
 
 
-@dataclass(frozen=True)
-class Argmax(Operator):
-    """Index of the largest element along one axis, the first of equals: a label where the
-    dimension is a number, otherwise an int."""
+class Place(Operator):
+    """Index of an element along one axis, the first of equals: a label where the dimension is a
+    number, otherwise an int."""
 
-    name = "argmax"
-    axis: int = -1
+    axis: int
 
     def infer(self, *types: Type) -> Type:
         (x,) = types
@@ -157,20 +178,36 @@ class Argmax(Operator):
         return None
 
     def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
-        return xs[0].apply("argmax", axis=self.axis + 1)
+        return xs[0].apply(self.name, axis=self.axis + 1)
 
     def formula(self, f: Notation, *args: Formula) -> Formula:
-        return f.total("argmax", args[0], (self.axis,))
+        return f.total(self.name, args[0], (self.axis,))
 
     def numpy(self, w: WriteContext, *args: str) -> str:
-        return f"{args[0]}.argmax(axis={self.axis})"
+        return f"{args[0]}.{self.name}(axis={self.axis})"
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
-        return f"{args[0]}.argmax(axis={self.axis}, out={out})"
+        return f"{args[0]}.{self.name}(axis={self.axis}, out={out})"
 
     def cost(self, types: tuple[Type, ...], result: Type) -> Size:
         return types[0].size
 
     @classmethod
     def samples(cls) -> list[Sample]:
-        return [Sample(cls(1), (SAMPLE,))]
+        return [Sample(cls(1), (SAMPLE,))]  # type: ignore[call-arg]
+
+
+@dataclass(frozen=True)
+class Argmax(Place):
+    """Index of the largest element along one axis."""
+
+    name = "argmax"
+    axis: int = -1
+
+
+@dataclass(frozen=True)
+class Argmin(Place):
+    """Index of the smallest element along one axis."""
+
+    name = "argmin"
+    axis: int = -1

@@ -28,8 +28,9 @@ from graphc.ir import (
 )
 from graphc.model.program import Program
 from graphc.ops.leaves import Item
+from graphc.passes.tiling import joined_tiles
 
-__all__ = ["Differentiate", "Gradients", "gradients"]
+__all__ = ["Contribution", "Differentiate", "Gradients", "gradients"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,22 @@ def gradients(builder: Builder, objective: Value, wanted: Iterable[int]) -> dict
     return Gradients().backward(builder, {objective.id: one}, wanted)
 
 
+@dataclass(frozen=True)
+class Contribution:
+    """What one use of a value adds to its gradient.
+
+    ``user`` reads item ``item`` of node ``source`` as its operand ``slot``; ``upstream`` are the
+    gradients by the results of ``user``, by item; ``value`` is the contribution.
+    """
+
+    source: int
+    item: int
+    user: int
+    slot: int
+    upstream: tuple[tuple[int, int], ...]
+    value: int
+
+
 @dataclass
 class Gradients:
     """A backward walk; remembers the adjoints of bodies, so equal calls share theirs."""
@@ -67,6 +84,8 @@ class Gradients:
     )
     keep: list[Body] = field(default_factory=list)
     """Bodies whose identity is a key above: kept alive so that no identity is reused."""
+    record: list[Contribution] | None = None
+    """Where each contribution is noted, for who explains the walk."""
 
     def backward(
         self, builder: Builder, seeds: dict[int, Value], wanted: Iterable[int]
@@ -85,16 +104,29 @@ class Gradients:
                     continue
                 if node.id in targets:
                     found[node.id] = given[0]
-                for key, value in self._contributions(builder, node, given, inside):
+                for slot, key, value in self._contributions(builder, node, given, inside):
                     parts.setdefault(key, []).append(value)
+                    self._note(key, node, slot, given, value)
         return found
+
+    def _note(
+        self,
+        key: tuple[int, int],
+        node: Node,
+        slot: int,
+        given: dict[int, Value],
+        value: Value,
+    ) -> None:
+        if self.record is not None:
+            upstream = tuple((item, d.id) for item, d in given.items())
+            self.record.append(Contribution(*key, node.id, slot, upstream, value.id))
 
     def _contributions(
         self, builder: Builder, node: Node, given: dict[int, Value], inside: set[int]
-    ) -> list[tuple[tuple[int, int], Value]]:
-        """Gradients that a node passes to its operands, keyed by node and item."""
+    ) -> list[tuple[int, tuple[int, int], Value]]:
+        """Gradients that a node passes to its operands: the slot, the operand and its item."""
         if isinstance(node.op, Item):
-            return [((node.inputs[0], node.op.index), given[0])]
+            return [(0, (node.inputs[0], node.op.index), given[0])]
         slots = tuple(i for i, source in enumerate(node.inputs) if source in inside)
         if isinstance(node.op, Call):
             return self._through_call(builder, node, node.op, given, slots)
@@ -105,7 +137,7 @@ class Gradients:
             if value is not None:
                 if node.op.elementwise:
                     value = builder.unbroadcast(value, xs[i].shape)
-                result.append(((node.inputs[i], 0), value))
+                result.append((i, (node.inputs[i], 0), value))
         return result
 
     # -- calls
@@ -117,12 +149,12 @@ class Gradients:
         call: Call,
         given: dict[int, Value],
         slots: tuple[int, ...],
-    ) -> list[tuple[tuple[int, int], Value]]:
+    ) -> list[tuple[int, tuple[int, int], Value]]:
         if call.body.derivative is not None:
             local = call.body.derivative
             operands = (node.inputs[0], node.id)
             factor = builder.place(Call(local, call.place), operands, local.type)
-            return [((node.inputs[0], 0), given[0] * factor)]
+            return [(0, (node.inputs[0], 0), given[0] * factor)]
         adjoint = self._adjoint(call.body, slots, tuple(given))
         if adjoint is None:
             return []
@@ -130,7 +162,7 @@ class Gradients:
         result = builder.place(Call(adjoint.body, call.place), inputs, adjoint.body.type)
         values = builder.items(result)
         return [
-            ((node.inputs[i], 0), value) for i, value in zip(adjoint.slots, values, strict=True)
+            (i, (node.inputs[i], 0), value) for i, value in zip(adjoint.slots, values, strict=True)
         ]
 
     def _adjoint(
@@ -157,7 +189,9 @@ class Gradients:
             value = builder.place(operand, (), graph[result].tensor, name)
             operands.append(value.id)
             seeds[result] = seeds[result] + value if result in seeds else value
+        outer, self.record = self.record, None
         found = self.backward(builder, seeds, [body.operands[i] for i in slots])
+        self.record = outer
         reached = tuple(i for i in slots if body.operands[i] in found)
         if not reached:
             return None
@@ -211,7 +245,8 @@ def _origin(node: Node) -> Origin:
 
 def _total(parts: list[Value]) -> Value:
     """The sum over a fan-out."""
-    total = parts[0]
-    for part in parts[1:]:
+    first, *rest = joined_tiles(parts)
+    total = first
+    for part in rest:
         total = total + part
     return total

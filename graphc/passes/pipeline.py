@@ -21,6 +21,7 @@ from graphc.passes.products import GaussNewtonProducts, HessianProducts
 from graphc.passes.project import Project, has_choice
 from graphc.passes.regularize import Regularize
 from graphc.passes.simplify import Simplify
+from graphc.passes.stabilize import Stabilize
 from graphc.passes.vectorize import Vectorize
 
 __all__ = ["CLEAN", "EVALUATION", "FORWARD", "TRAINING", "lower", "product_passes", "run_passes"]
@@ -37,6 +38,7 @@ CLEAN: tuple[Pass, ...] = (
 TRAINING: tuple[Pass, ...] = (
     Regularize(),
     Project(training=True),
+    Stabilize(),
     Differentiate(),
     Inline(),
     DeadCode(),
@@ -45,6 +47,7 @@ TRAINING: tuple[Pass, ...] = (
 EVALUATION: tuple[Pass, ...] = (
     Regularize(),
     Project(training=False),
+    Stabilize(),
     Differentiate(),
     Inline(),
     DeadCode(),
@@ -53,6 +56,7 @@ EVALUATION: tuple[Pass, ...] = (
 FORWARD: tuple[Pass, ...] = (
     Regularize(penalties=False),
     Project(training=False),
+    Stabilize(),
     Inline(),
     DeadCode(),
     *CLEAN,
@@ -131,13 +135,15 @@ def _product(
 def product_passes(name: str, cut: tuple[str, ...] = ()) -> tuple[Pass, ...]:
     """The passes behind one of PRODUCTS."""
     derive: Pass
+    stable = Stabilize()
     if name == "per_example_gradients":
         derive, over = Differentiate(), Vectorize("examples")
     elif name == "hessian_vector_products":
         derive, over = HessianProducts(), Vectorize("tangents")
     else:
         derive, over = GaussNewtonProducts(cut), Vectorize("tangents")
-    head = (Regularize(), Project(training=False))
+        stable = Stabilize(keep=cut, open_calls=False)  # the cut must still be there
+    head = (Regularize(), Project(training=False), stable)
     return (*head, derive, Inline(), DeadCode(), *CLEAN, over, *CLEAN)
 
 

@@ -16,7 +16,16 @@ from graphc.model.program import Program
 from graphc.ops.leaves import Constant, Dimension
 from graphc.ops.reductions import Reduction
 from graphc.ops.shapes import Broadcast, Reshape, Transpose
+from graphc.passes.arrangement import (
+    apart_windows,
+    apart_windows_adjoint,
+    joined_alone,
+    no_padding,
+    reduced_transpose,
+    whole_index,
+)
 from graphc.passes.cleanup import DeadCode, folded
+from graphc.passes.contractions import einsum_of_many, einsum_of_one, einsum_of_two
 
 __all__ = ["RULES", "Simplify"]
 
@@ -325,16 +334,24 @@ NEUTRAL: dict[str, tuple[Rule, ...]] = {
     "transpose": (nested_transpose,),
     "broadcast": (nested_broadcast,),
     "sum": (sum_of_repeated,),
+    "concat": (joined_alone,),
+    "pad": (no_padding,),
+    "index": (whole_index,),
+    "windows": (apart_windows,),
+    "windows_adjoint": (apart_windows_adjoint,),
+    "einsum": (einsum_of_one, einsum_of_two, einsum_of_many),
 }
 
 
-def _with_late_broadcast() -> dict[str, tuple[Rule, ...]]:
+def _with_rules_of_families() -> dict[str, tuple[Rule, ...]]:
     rules = dict(NEUTRAL)
     for name, operator in OPERATORS.items():
         if operator.elementwise:
             rules[name] = (*rules.get(name, ()), late_broadcast)
+        if issubclass(operator, Reduction):
+            rules[name] = (*rules.get(name, ()), reduced_transpose)
     return rules
 
 
-RULES: dict[str, tuple[Rule, ...]] = _with_late_broadcast()
+RULES: dict[str, tuple[Rule, ...]] = _with_rules_of_families()
 """Rules by the operator that they look at, in the order in which they are tried."""

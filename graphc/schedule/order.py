@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from graphc.ir import Graph, Node, Operand, Type
+from graphc.ops.indexing import Index
 from graphc.ops.leaves import Clock, Constant, Dimension, Leaf
 from graphc.ops.random import Draw
-from graphc.ops.shapes import Index
 
 __all__ = ["How", "backward_part", "classify", "is_backward", "ordered"]
 

@@ -14,7 +14,8 @@ from graphc.ir import Body, Graph, Kind, Node, Operand, Origin, Size
 from graphc.model.program import Program, RootKey
 from graphc.ops.leaves import Parameter, StateRead
 from graphc.ops.logic import Cast, StopGradient
-from graphc.ops.shapes import Broadcast, Reshape
+from graphc.ops.shapes import Broadcast, Reshape, Transpose
+from graphc.ops.windows import Windows
 from graphc.schedule.factors import gather_factors
 from graphc.schedule.order import How, classify, ordered
 
@@ -191,6 +192,8 @@ class _Planner:
     fixed: set[int] = field(default_factory=set)
     straight: set[int] = field(default_factory=set)
     """Nodes whose elements lie in memory in order."""
+    scattered: set[int] = field(default_factory=set)
+    """Views whose elements lie out of order, whatever the array from outside looks like."""
     owner: dict[int, int] = field(default_factory=dict)
     last: dict[int, int] = field(default_factory=dict)
     """Position of the last use of each owner."""
@@ -217,9 +220,12 @@ class _Planner:
         if how == "view":
             source = node.inputs[0]
             fixed, straight = source in self.fixed, source in self.straight
-            if isinstance(node.op, Reshape) and fixed and not straight:
+            scattered = source in self.scattered or isinstance(node.op, Transpose | Windows)
+            if isinstance(node.op, Reshape) and (scattered or (fixed and not straight)):
                 how = self.how[id] = "compute"
             else:
+                if scattered:
+                    self.scattered.add(id)
                 if fixed:
                     self.fixed.add(id)
                 if straight and isinstance(node.op, Reshape | StopGradient):

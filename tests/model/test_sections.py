@@ -205,6 +205,17 @@ def test_the_train_section() -> None:
         ("data { file = 3 }", "E503"),
         ('data { file = "a"\n train = "b" }', "E511"),
         ('data { test = "a" }', "E511"),
+        ('data { file = "a"\n validation = "b" }', "E511"),
+        ('data { train = "a"\n validation = "b"\n test = "c" }', ""),
+        ('data { train = "a"\n test = "b"\n split = shuffled{0.1, 0.1} }', "E518"),
+        ('data { train = "a"\n test = "b"\n split = shuffled{validation = 0.1, test = 0} }', ""),
+        ('data { train = "a"\n validation = "b"\n split = ordered{0.1} }', "E518"),
+        ('data { train = idx{x = "a", y = "b"}\n test = idx{x = "c", y = "d"} }', ""),
+        ('data { train = idx{x = "a", y = "b"}\n test = "c.npz" }', ""),
+        ('data { train = idx{x = "a", y = "b"}\n test = idx{x = "c"} }', "E520"),
+        ('data { train = idx{x = "a"} }', "E515"),
+        ("data { train = idx }", "E301"),
+        ('data { train = idx("a") }', "E503"),
         ('data { file = "a"\n split = shuffled{0.5, 0.5} }', "E512"),
         ('data { file = "a"\n z = x }', "E501"),
     ],
@@ -240,6 +251,14 @@ def test_equations_turn_columns_into_inputs() -> None:
     spec = compiled(NET + text).spec
     assert spec.data.columns == {"images": ("x",), "labels": ("y",)}
     assert spec.data.files == {"file": "a.npz"}
+
+
+def test_files_of_columns_are_named_by_the_columns() -> None:
+    files = 'train = idx{images = "a.gz", labels = "b"}'
+    text = f"data {{\n  {files}\n  x = images / 255\n  y = labels\n}}\n"
+    spec = compiled(NET + text).spec
+    assert spec.data.files == {"train": {"images": "a.gz", "labels": "b"}}
+    assert spec.data.columns == {"images": ("x",), "labels": ("y",)}
 
 
 def test_a_list_of_columns_stands_side_by_side_and_is_standardised() -> None:

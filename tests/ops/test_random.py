@@ -86,3 +86,20 @@ def test_a_generator_that_is_kept_draws_the_same():
     source = helpers._word_source(9, 8)
     for step in (5, 0, 5):
         np.testing.assert_array_equal(source(17, step), helpers._words(17, 9, 8, step))
+
+
+def test_orthogonal_is_q_of_a_normal_matrix_with_a_positive_diagonal_of_r():
+    normal = helpers._normal((5, 3), 1, 2, 3, np.float64)
+    q = helpers._orthogonal((5, 3), 1, 2, 3, np.float64)
+    r = q.T @ normal
+    np.testing.assert_allclose(q @ r, normal, atol=1e-14)
+    np.testing.assert_allclose(np.tril(r, -1), 0, atol=1e-14)
+    assert (np.diagonal(r) > 0).all()
+
+
+def test_orthogonal_takes_all_axes_but_the_last_as_rows():
+    wide = helpers._orthogonal((2, 2, 9), 1, 2, 3, np.float32)
+    assert wide.dtype == np.float32
+    assert wide.shape == (2, 2, 9)
+    rows = wide.reshape(4, 9)
+    np.testing.assert_allclose(rows @ rows.T, np.eye(4), atol=1e-6)

@@ -81,6 +81,8 @@ class InPlace:
         self._boxes: dict[int, str] = {}
         self._loaded: dict[str, str] = {}
         order = [step.node for step in self.plan.steps]
+        self._read = {id for node in order for id in node.inputs}
+        self._read |= {id for (role, _), id in self.plan.roots.items() if role != "gradient"}
         for node in order:
             if isinstance(node.op, Input):
                 label = node.op.label
@@ -165,8 +167,11 @@ class InPlace:
         self.numbers.append(_CALL.sub(self._function, text))
 
     def view(self, step: Step) -> None:
-        """A view of a fixed array is made once, any other in every step."""
+        """A view of a fixed array is made once, any other in every step. A gradient that views
+        its own memory is read by nobody here."""
         node = step.node
+        if node.id not in self._read:
+            return
         text = node.op.numpy(self._context(node), *(self.value[i] for i in node.inputs))
         name = self.value[node.id] = self.called[node.id]
         if step.fixed:

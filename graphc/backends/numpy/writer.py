@@ -35,6 +35,17 @@ def _outer_call(text: str) -> int:
     return 0
 
 
+def _parts(text: str) -> list[str]:
+    """What the commas outside of brackets separate."""
+    parts, depth, start = [], 0, 0
+    for position, sign in enumerate(text):
+        depth += (sign in "([") - (sign in ")]")
+        if sign == "," and not depth:
+            parts.append(text[start:position])
+            start = position + 1
+    return [part.strip() for part in (*parts, text[start:])]
+
+
 class Writer:
     """Collects lines, from the indentation given: a part knows how wide its lines may be."""
 
@@ -65,11 +76,27 @@ class Writer:
             self.lines.append(line)
 
     def _broken(self, text: str) -> None:
-        """A call that is too long, its arguments on a line of their own."""
+        """A call that is too long: its arguments on a line of their own, or one a line."""
         start = _outer_call(text)
         with self.block(text[:start]):
-            self.line(text[start:-1])
+            self._arguments(text[start:-1])
         self.line(text[-1])
+
+    def _arguments(self, text: str) -> None:
+        """Arguments on one line if they fit, or if commas may stand in a string."""
+        if self._fits(text) or '"' in text:
+            self.line(text)
+            return
+        for part in _parts(text):
+            if self._fits(f"{part},") or part[0] != "[":
+                self.line(f"{part},")
+                continue
+            with self.block("["):
+                self._arguments(part[1:-1])
+            self.line("],")
+
+    def _fits(self, text: str) -> bool:
+        return 4 * self.indent + len(text) <= WIDTH
 
     def docstring(self, *paragraphs: str) -> None:
         """Lines of a docstring, which must be harmless."""
