@@ -83,7 +83,7 @@ def _lanes(words: Any, shape: Any) -> Array:
 
 def _placed(d: Any, shape: Any, index: Any) -> Array:
     """Zeros with `d` at `index`."""
-    result = np.zeros(shape, dtype=d.dtype)
+    result = np.zeros(shape, dtype=np.asarray(d).dtype)
     result[index] = d
     return result
 

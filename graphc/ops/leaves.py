@@ -115,7 +115,7 @@ def number_text(value: float | int | bool) -> str:
     """A number as source; infinities and NaN have no literal."""
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return "np.nan" if value != value else "np.inf" if value > 0 else "-np.inf"
-    return repr(value)
+    return repr(value).replace("e+", "e")
 
 
 def _brackets(value: Any) -> str:

@@ -141,15 +141,22 @@ def double_negative(builder: Builder, node: Node) -> Value | None:
 
 
 def negative_operand(builder: Builder, node: Node) -> Value | None:
-    """x + (−y) = x − y; x − (−y) = x + y."""
+    """x + (−y) = x − y; x − (−y) = x + y; the same for a number below 0."""
     x, y = (builder.value(i) for i in node.inputs)
-    graph = builder.graph
-    if graph[y.id].op.name == "negative":
-        inner = builder.value(graph[y.id].inputs[0])
-        return x - inner if node.op.name == "add" else x + inner
-    if node.op.name == "add" and graph[x.id].op.name == "negative":
-        return y - builder.value(graph[x.id].inputs[0])
-    return None
+    opposite = _opposite(builder, y)
+    if opposite is not None:
+        return x - opposite if node.op.name == "add" else x + opposite
+    opposite = _opposite(builder, x) if node.op.name == "add" else None
+    return y - opposite if opposite is not None else None
+
+
+def _opposite(builder: Builder, value: Value) -> Value | None:
+    """y where the value is −y, or a number below 0; None otherwise."""
+    node = builder.graph[value.id]
+    if node.op.name == "negative":
+        return builder.value(node.inputs[0])
+    number = _number(builder, value.id)
+    return builder.constant(-number) if number is not None and number < 0 else None
 
 
 def negative_factor(builder: Builder, node: Node) -> Value | None:

@@ -70,6 +70,29 @@ metric mae = absolute_error(p, t)
     assert values["mae"] == pytest.approx(0.1)
 
 
+def test_mean_squared_log_error_takes_natural_logarithms():
+    text = "input p: real[n]\ntarget t: real[n]\nloss f = msle(p, t)\n"
+    module = module_of(text)
+    batch = {"p": np.array([0.7, 0.9]), "t": np.array([0.8, 0.8])}
+    assert module.evaluate(module.init(0), batch)["f"] == pytest.approx(0.0030952, abs=5e-8)
+
+
+def test_multi_class_hinge():
+    """The sum of max(0, s_j - s_y + 1) over the wrong classes; not of max(0, s_j - s_y) + 1."""
+    module = module_of(
+        "input s: real[n, 3]\ntarget y: label{3}[n]\nloss f = multiclass_hinge(s, y)\n"
+    )
+    scores = np.array([[4.26, 1.33, -1.01], [3.76, -1.20, -3.81], [-2.37, 1.03, -2.27]])
+    state, labels = module.init(0), np.array([0, 1, 2])
+    each = [
+        module.evaluate(state, {"s": scores[i : i + 1], "y": labels[i : i + 1]})["f"]
+        for i in range(3)
+    ]
+    assert each == pytest.approx([0, 5.96, 5.2])
+    whole = module.evaluate(state, {"s": scores, "y": labels})["f"]
+    assert whole == pytest.approx(3.72)
+
+
 def test_softmax_and_its_negative_log_likelihood():
     text = """input z: real[n, 3]
 target y: label{3}[n]
@@ -98,9 +121,9 @@ output o = softmax(z)
     np.testing.assert_allclose(gradients["z"], expected, rtol=1e-12)
 
 
-def path(optimizer: str, steps: int = 3) -> list[float]:
+def path(optimizer: str, steps: int = 3, definition: str = "") -> list[float]:
     module = module_of(
-        f"param x: real = 1\nloss f = x^2 / 2\ntrain {{ optimizer = {optimizer} }}\n"
+        f"{definition}param x: real = 1\nloss f = x^2 / 2\ntrain {{ optimizer = {optimizer} }}\n"
     )
     trainer = module.Trainer(module.init(0), 1)
     result = []
@@ -123,6 +146,32 @@ def test_rmsprop():
 def test_momentum_uses_the_new_velocity():
     """v1 = 1, w1 = .9; v2 = .9 + .9, w2 = .9 - .18."""
     assert path("momentum{0.1, mu = 0.9}", 2) == pytest.approx([0.9, 0.72])
+
+
+AVERAGED = """optimizer averaged{lr, mu = 0.9}(w, g) {
+  state v = 0
+  v' = mu * v + (1 - mu) * g
+  w' = w - lr / (1 - mu) * v'
+}
+"""
+INSIDE = """optimizer inside{lr, mu = 0.9}(w, g) {
+  state v = 0
+  v' = mu * v + lr * g
+  w' = w - v'
+}
+"""
+
+
+def test_forms_of_momentum():
+    """The averaged form needs lr / (1 - mu); the rate inside v differs once the rate varies."""
+    for rate in ("0.1", "0.05 * (1 + step)"):
+        assert path(f"averaged{{{rate}}}", 5, AVERAGED) == pytest.approx(
+            path(f"momentum{{{rate}}}", 5)
+        )
+    assert path("inside{0.1}", 5, INSIDE) == pytest.approx(path("momentum{0.1}", 5))
+    varying = "0.05 * (1 + step)"
+    assert path(f"inside{{{varying}}}", 2, INSIDE)[1] == pytest.approx(0.95 - 0.045 - 0.095)
+    assert path(f"momentum{{{varying}}}", 2)[1] == pytest.approx(0.95 - 0.1 * (0.9 + 0.95))
 
 
 def test_penalty_is_scaled_by_the_rate():

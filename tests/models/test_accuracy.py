@@ -1,7 +1,8 @@
-"""The long proof that the digits example learns: ten seeds, each trained in full."""
+"""The long proof that the examples learn: ten seeds of digits, LeNet-300-100 on MNIST itself."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -20,3 +21,13 @@ def test_ten_seeds(name: str, models: Path):
     ]
     assert np.mean(accuracies) >= 0.965
     assert min(accuracies) >= 0.94
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not os.environ.get("GRAPHC_MNIST"), reason="GRAPHC_MNIST names no folder of MNIST's four files"
+)
+def test_lenet300(models: Path):
+    model = graphc.compile(models / "lenet300.gc", data=os.environ["GRAPHC_MNIST"])
+    run = model.train(folder=False)
+    assert run.evaluate("test")["metrics"]["accuracy"] >= 0.978

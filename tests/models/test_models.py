@@ -73,10 +73,24 @@ def test_runs_where_there_is_only_numpy(path, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.fixture
+def data_of(tmp_path_factory, write_idx):
+    """Where the data of a model are: None for beside it, else a folder of made-up files."""
+
+    def find(model: graphc.Model) -> Path | None:
+        named = model.spec.data.files.values()
+        if all(model.place.describe(files) is not None for files in named):
+            return None
+        return synthetic.files(model, tmp_path_factory.mktemp("data"), write_idx)
+
+    return find
+
+
 @EACH
-def test_trains_on_its_own_data(path, here):
-    epochs = min(graphc.compile(path).spec.train.epochs, 3)
-    run = graphc.compile(path).train(epochs=epochs)
+def test_trains_on_its_own_data(path, here, data_of):
+    model = graphc.compile(path)
+    epochs = min(model.spec.train.epochs, 3)
+    run = model.train(data_of(model), epochs=epochs)
     assert run.stopped in ("finished", "early")
     assert len(run.history) == epochs
     again = graphc.load(run.path)

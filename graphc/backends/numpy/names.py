@@ -16,7 +16,8 @@ from graphc.schedule import How
 
 __all__ = ["NameAllocator", "identifier", "name_values"]
 
-LONGEST = 48
+LONGEST = 36
+"""Of a name from the model, before a number behind it."""
 
 _FACE = """
     REAL EPOCHS STEPS_PER_EPOCH WEIGHTS GROUPS MOMENTS COUNTERS TILE classes signature example init
@@ -44,8 +45,18 @@ def identifier(text: str) -> str:
     Python compares identifiers in the form NFKC, so that form is what is compared here too.
     """
     normal = unicodedata.normalize("NFKC", text)
-    kept = "".join(c if f"v{c}".isidentifier() else "_" for c in normal)[:LONGEST].strip("_")
+    kept = _shortened("".join(c if f"v{c}".isidentifier() else "_" for c in normal).strip("_"))
     return kept if kept.isidentifier() else f"v{kept}"  # a digit first, or nothing left
+
+
+def _shortened(name: str) -> str:
+    """A long path without its middle: where it begins and what it ends in say most."""
+    if len(name) <= LONGEST:
+        return name
+    head, parts = name[: LONGEST // 3].rstrip("_"), name.split("_")
+    while parts and len(head) + 1 + len("_".join(parts)) > LONGEST:
+        parts.pop(0)
+    return f"{head}_{'_'.join(parts)}" if parts else name[:LONGEST]
 
 
 class NameAllocator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -23,13 +24,18 @@ def quoted(text: str) -> str:
     return f'"{single[1:-1]}"' if single[0] == "'" and '"' not in single else single
 
 
+_PLAIN = re.compile(r"\w+ = [\w.]+( [-+*/@]+ [\w.]+)+")
+_OPERATOR = re.compile(r" ([-+*/@]+) ")
+
+
 def _outer_call(text: str) -> int:
-    """Where the arguments of the bracket begin that closes at the end of the text; 0 if none."""
-    if text[-1:] != ")":
+    """Where the inside of the bracket begins that closes at the end of the text; 0 if none."""
+    if text[-1:] not in (")", "]"):
         return 0
+    closing, opening = text[-1], {")": "(", "]": "["}[text[-1]]
     depth = 0
     for position in range(len(text) - 1, -1, -1):
-        depth += (text[position] == ")") - (text[position] == "(")
+        depth += (text[position] == closing) - (text[position] == opening)
         if depth == 0:
             return position + 1 if position else 0
     return 0
@@ -72,6 +78,8 @@ class Writer:
             line = (line + remark) if text else remark
         if len(line) > WIDTH and _outer_call(text):
             self._broken(text)
+        elif len(line) > WIDTH and _PLAIN.fullmatch(text):
+            self._bracketed(text)
         else:
             self.lines.append(line)
 
@@ -81,6 +89,19 @@ class Writer:
         with self.block(text[:start]):
             self._arguments(text[start:-1])
         self.line(text[-1])
+
+    def _bracketed(self, text: str) -> None:
+        """An assignment without brackets that is too long: its right side in brackets."""
+        name, right = text.split(" = ", 1)
+        with self.block(f"{name} = ("):
+            if self._fits(right):
+                self.line(right)
+            else:
+                first, *rest = _OPERATOR.split(right)
+                self.line(first)
+                for sign, operand in zip(rest[::2], rest[1::2], strict=True):
+                    self.line(f"{sign} {operand}")
+        self.line(")")
 
     def _arguments(self, text: str) -> None:
         """Arguments on one line if they fit, or if commas may stand in a string."""
