@@ -15,15 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from graphc.session import CompileError, Model, Run, RunError, compile, load
+    from graphc.session.explaining import explain
 
 __version__ = "0.1.0"
 
-__all__ = ["CompileError", "Model", "Run", "RunError", "__version__", "compile", "load"]
+__all__ = ["CompileError", "Model", "Run", "RunError", "__version__", "compile", "explain", "load"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'graphc' has no attribute '{name}'")
+    if name == "explain":
+        from graphc.session.explaining import explain
+
+        return explain
     from graphc import session
 
     return getattr(session, name)

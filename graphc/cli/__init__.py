@@ -21,7 +21,7 @@ from graphc.cli.terminal import Terminal
 
 __all__ = ["graphc", "main", "run"]
 
-COMMANDS = ("check", "compile", "train", "eval", "predict", "prune")
+COMMANDS = ("check", "compile", "train", "eval", "predict", "explain", "doc", "gradcheck", "prune")
 INTERRUPTED = 130
 
 

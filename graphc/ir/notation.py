@@ -8,6 +8,7 @@ parentheses appear where they are needed and nowhere else.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -47,7 +48,7 @@ class Notation:
 
     minus = "−"
     times = "·"
-    longest = 120
+    longest = 200
     """Characters of a formula beyond which its inside is left out."""
 
     # -- atoms
@@ -81,7 +82,8 @@ class Notation:
 
     def adjoint(self, name: str) -> Formula:
         """∂objective/∂name: a bar over one letter, ``∂name`` for longer names."""
-        return Formula(f"{name}\u0304" if len(name) == 1 else f"∂{name}")
+        barred = unicodedata.normalize("NFC", f"{name}\u0304")
+        return Formula(barred if len(name) == 1 else f"∂{name}")
 
     # -- arithmetic
 
@@ -177,7 +179,7 @@ class Latex(Notation):
 
     minus = "-"
     times = r" \cdot "
-    longest = 400
+    longest = 600
     infinity = r"\infty"
     undefined = r"\mathrm{NaN}"
 

@@ -157,9 +157,10 @@ def _moved(state: Arrays, direction: Arrays, distance: float) -> Arrays:
 def _check_gradients(state: Arrays, batch: Arrays, random: Any) -> bool:
     """Gradients against central differences of the objective."""
     gradients = loss_and_gradients(state, batch)[1]
+    small = sum(gradient.size for gradient in gradients.values() if gradient.size <= 64)
     count, kinks, worst, where = 0, 0, 0.0, ""
     for name, gradient in gradients.items():
-        for direction in _directions(gradient, len(gradients), random):
+        for direction in _directions(gradient, small <= 400, len(gradients), random):
             error = _slope_error(
                 state, batch, {name: direction}, float((gradient * direction).sum())
             )
@@ -174,15 +175,15 @@ def _check_gradients(state: Arrays, batch: Arrays, random: Any) -> bool:
     return _report("gradients = finite differences", worst <= 1e-6 and kinks < count, detail)
 
 
-def _directions(gradient: Any, tensors: int, random: Any) -> Any:
-    """Every entry of a small tensor; a few random directions in a large one."""
-    if gradient.size <= 64 and tensors <= 50:
+def _directions(gradient: Any, every: bool, tensors: int, random: Any) -> Any:
+    """Every entry of a small tensor if these are few in all; else a few random directions."""
+    if gradient.size <= 64 and every:
         for entry in range(gradient.size):
             direction = np.zeros(gradient.size)
             direction[entry] = 1.0
             yield direction.reshape(gradient.shape)
         return
-    for _ in range(4 if tensors <= 50 else 1):
+    for _ in range(4 if tensors <= 20 else 1):
         direction = np.asarray(random.standard_normal(gradient.shape))
         yield direction / np.sqrt((direction**2).sum())
 

@@ -1,0 +1,229 @@
+"""What `explain` shows: the derivation of ∂objective/∂NAME of a model at its example values."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from graphc.ir import Dim, is_real
+from graphc.model import ModelSpec, Program
+from graphc.ops import evaluate
+from graphc.passes import run_passes
+from graphc.passes.project import Project
+from graphc.passes.regularize import Regularize
+from graphc.render import (
+    Derivation,
+    Formulas,
+    Numbers,
+    Step,
+    derivation_latex,
+    derivation_text,
+    derive,
+)
+from graphc.render.naming import OBJECTIVE, named_values
+from graphc.runtime import RunError
+from graphc.runtime.wording import did_you_mean, listing
+from graphc.session.checking import deep_recursion
+from graphc.session.model import Model, compile
+
+__all__ = ["Explanation", "explain"]
+
+MOST_STEPS = 40
+"""Steps that are shown unasked; of a longer derivation the middle is left out."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A derivation. ``steps`` are the values from NAME to the objective, each with its
+    contributions; ``text`` and ``latex`` print it."""
+
+    derivation: Derivation
+
+    @property
+    def steps(self) -> tuple[Any, ...]:
+        return self.derivation.steps
+
+    @property
+    def gradient(self) -> Any:
+        """∂objective/∂NAME, None without example values, 0 where nothing depends on NAME."""
+        if self.derivation.nothing:
+            return 0.0
+        result = self.derivation.result
+        return None if result is None else result.gradient
+
+    @property
+    def text(self) -> str:
+        return derivation_text(self.derivation)
+
+    @property
+    def latex(self) -> str:
+        return derivation_latex(self.derivation)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def explain(
+    model: Model | str | os.PathLike[str],
+    name: str,
+    *,
+    set: Mapping[str, object] | None = None,
+    at: Mapping[str, object] | None = None,
+    all: bool = False,
+) -> Explanation:
+    """Derive ∂objective/∂``name``, a parameter, input or named value, step by step.
+
+    Numbers are those at the example values, with the parameters' initial values, in double
+    precision. ``all`` leaves no step out, however many there are. Raises CompileError for errors of
+    the text, RunError for an unknown name and a model that minimises nothing.
+    """
+    if not isinstance(model, Model):
+        model = compile(model, set=set, at=at)
+    elif set or at:
+        raise RunError("a compiled model has its settings", help="give the path with set and at")
+    if not model.has_objective:
+        raise RunError(
+            f"{model.name} has no loss, so there is no gradient",
+            help="declare one: loss NAME = expression",
+        )
+    with deep_recursion(model.spec.path):
+        return _explained(model, name, None if all else MOST_STEPS)
+
+
+def _explained(model: Model, name: str, most: int | None) -> Explanation:
+    program = _evaluated(model)
+    known = named_values(model.checked.program.graph)
+    full = _full_name(model.spec, name, frozenset(known.values()))
+    spec = model.spec
+    numbers = Numbers(_leaves(spec), _lengths(spec))
+    found = [id for id, title in named_values(program.graph).items() if title == full]
+    objective = program.roots["objective", ""]
+    if not found:
+        title = named_values(program.graph).get(objective, OBJECTIVE)
+        nothing = f"the objective does not depend on {full}"
+        return Explanation(Derivation(model.name, full, title, (), (), 0, (), 0, nothing))
+    _expect_real(program, found[0], full)
+    return Explanation(
+        derive(program.graph, objective, found[0], model=model.name, numbers=numbers, most=most)
+    )
+
+
+def _evaluated(model: Model) -> Program:
+    """The objective's graph in the evaluation projection, definitions still folded."""
+    program = model.checked.program.copy()
+    program.roots = {("objective", ""): program.roots["objective", ""]}
+    return run_passes(program, (Regularize(), Project(training=False)))
+
+
+def _full_name(spec: ModelSpec, name: str, known: frozenset[str]) -> str:
+    """The name as values bear it; a value that is bound again and again is its last binding."""
+    if name in known:
+        return name
+    if name in spec.aliases:
+        return spec.aliases[name]
+    bindings = [other for other in known if other.startswith(f"{name}#")]
+    if bindings:
+        return max(bindings, key=lambda other: int(other.rpartition("#")[2]))
+    near = did_you_mean(name, [*known, *spec.aliases])
+    raise RunError(
+        f"{spec.name} has no value {name}",
+        help=f"{near}its values are {listing(sorted(known))}",
+    )
+
+
+def _expect_real(program: Program, id: int, name: str) -> None:
+    type = program.graph[id].type
+    if not is_real(type):
+        raise RunError(
+            f"{name} is {type}: there is no derivative by it",
+            help="ask for a real value",
+        )
+
+
+# ---------------------------------------------------------------------- example values
+
+
+def _leaves(spec: ModelSpec) -> dict[str, Any]:
+    """Example values and initial parameters; those drawn at random only where all inputs have
+    examples."""
+    leaves: dict[str, Any] = {}
+    complete = all(info.example is not None for info in spec.inputs.values())
+    for name, info in spec.inputs.items():
+        if info.example is not None:
+            leaves[name] = np.asarray(info.example)
+    for name, parameter in spec.parameters.items():
+        if complete or not parameter.random:
+            leaves[name] = _initial(spec, parameter.init)
+    if complete:
+        leaves.update({name: _initial(spec, state.init) for name, state in spec.states.items()})
+    leaves.update(epoch=0.0, step=0, epochs=spec.train.epochs)
+    return leaves
+
+
+def _initial(spec: ModelSpec, init: Any) -> Any:
+    (value,) = evaluate(init.graph, init.results, seed=spec.train.seed)
+    return value
+
+
+def _lengths(spec: ModelSpec) -> dict[str, int]:
+    """Symbolic dimensions by the shapes of the examples."""
+    lengths: dict[str, int] = {}
+    for info in spec.inputs.values():
+        if info.example is None:
+            continue
+        for size, length in zip(info.type.shape, np.shape(info.example), strict=True):
+            if isinstance(size, Dim) and str(size) in size.symbols:
+                lengths[str(size)] = length
+    return lengths
+
+
+# --------------------------------------------------------------------------- as data
+
+
+def as_json(explanation: Explanation) -> dict[str, Any]:
+    """A derivation for a machine."""
+    derivation = explanation.derivation
+    return {
+        "model": derivation.model,
+        "name": derivation.name,
+        "objective": derivation.objective,
+        "gradient": explanation.gradient,
+        "reason": derivation.nothing or None,
+        "given": [_step(step) for step in derivation.given],
+        "steps": [_step(step) for step in derivation.steps],
+        "step_count": derivation.step_count,
+        "paths": [{"names": path.names, "value": path.value} for path in derivation.paths],
+        "path_count": derivation.path_count,
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "kind": step.kind,
+        "type": step.type,
+        "formula": _both(step.formula),
+        "expansion": _both(step.expansion),
+        "value": step.value,
+        "line": None if step.span is None else step.span.line,
+        "gradient": step.gradient,
+        "contributions": [
+            {
+                "through": item.through,
+                "formula": _both(item.formula),
+                "upstream": item.upstream_value,
+                "local": _both(item.local),
+                "local_value": item.local_value,
+                "value": item.value,
+            }
+            for item in step.contributions
+        ],
+    }
+
+
+def _both(formulas: Formulas | None) -> dict[str, str] | None:
+    return None if formulas is None else {"unicode": formulas.unicode, "latex": formulas.latex}

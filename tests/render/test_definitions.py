@@ -1,0 +1,158 @@
+"""The page of every definition of the prelude: a new definition is covered at once.
+
+Formulas are there and well formed; derivatives are compared, as the terms that are printed, with
+the gradients that training computes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from term_values import TermValues, bodies_in
+from test_local import balanced
+
+from graphc.ir import Graph, is_real
+from graphc.model.nodes import draws
+from graphc.model.prelude import load_prelude
+from graphc.ops import evaluate
+from graphc.passes.project import has_choice
+from graphc.render import local_derivatives
+from graphc.render.definitions import Elaborated, example
+from graphc.render.local import adjoints
+from graphc.render.reference import definition_page, primitive_page
+from graphc.session.documenting import contents, page
+
+HOME = load_prelude()
+DIMS = {"n": 5, "m": 6}
+
+
+@pytest.mark.parametrize("name", HOME.definitions)
+def test_every_definition_has_a_page(name: str) -> None:
+    found = definition_page(HOME.definitions[name])
+    assert found.doc
+    assert found.signature.startswith(name)
+    assert found.text.startswith(found.kind)
+    assert found.shown, "no operand types were found that the definition takes"
+    for shown in found.shown:
+        assert shown.formulas
+        for left, right in shown.formulas:
+            assert left.unicode.strip()
+            assert right.unicode.strip()
+            assert balanced(left.latex)
+            assert balanced(right.latex)
+        for item in shown.derivatives:
+            assert item.formula is None or (item.formula.unicode and balanced(item.formula.latex))
+
+
+def differentiable(name: str) -> Elaborated | None:
+    """A definition of one result without a draw or a choice by projection."""
+    found = example(HOME.definitions[name])
+    if found is None or len(found.results) != 1 or HOME.definitions[name].tree.kind == "optimizer":
+        return None
+    plain = not any(map(draws, found.graph)) and not has_choice(found.graph)
+    fitted = any(node.op.name == "fitted" for node in found.graph)
+    return found if plain and not fitted and found.operands else None
+
+
+@pytest.mark.parametrize("name", HOME.definitions)
+def test_every_derivative_is_true(name: str) -> None:
+    found = differentiable(name)
+    if found is None:
+        pytest.skip("nothing to differentiate")
+    (_, result) = found.results[0]
+    graph, names = found.graph, found.names
+    if not is_real(graph[result].type):
+        pytest.skip("the value is not real")
+    passed = adjoints(graph, names, result, "out")
+    given = arrays(graph, names)
+    upstream = np.asarray(np.random.default_rng(5).normal(size=sizes(graph, result)))
+    leaves = {**{names[id]: a for id, a in given.items()}, "∂out": upstream, **DIMS}
+    types = {names[id]: graph[id].tensor for id in names}
+    terms = TermValues(passed.terms, leaves, types, DIMS, bodies_in(graph))
+    for id, (node, term) in passed.found.items():
+        operands = {**given, passed.upstream: upstream}
+        (expected,) = evaluate(passed.graph, [node], operands=operands, dims=DIMS)
+        actual = np.broadcast_to(terms.value(term), sizes(graph, id))
+        np.testing.assert_allclose(actual, expected, rtol=1e-8, atol=1e-10)
+
+
+def sizes(graph: Graph, id: int) -> tuple[int, ...]:
+    shape = graph[id].tensor.shape
+    return tuple(size if isinstance(size, int) else size.bind(DIMS) for size in shape)
+
+
+def arrays(graph: Graph, names: dict[int, str]) -> dict[int, np.ndarray]:
+    """Numbers in 0.1 to 0.9, which every definition takes; labels within their classes."""
+    rng = np.random.default_rng(6)
+    made = {}
+    for id in names:
+        type, shape = graph[id].tensor, sizes(graph, id)
+        if type.kind == "real":
+            made[id] = rng.uniform(0.1, 0.9, shape)
+        elif type.kind == "bool":
+            made[id] = rng.random(shape) < 0.5
+        else:
+            made[id] = rng.integers(0, type.classes or 2, shape)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("name", "operand", "formula"),
+    [
+        ("sigmoid", "x", "ȳ·σ(x)·(1−σ(x))"),
+        ("relu", "x", "ȳ·[x > 0]"),
+        ("logsumexp", "x", "ȳ·softmax(x)"),
+        ("softmax", "z", "(ȳ−Σ₁ ȳ·softmax(z))·softmax(z)"),
+        ("cross_entropy", "logits", "f̄·(softmax(logits)−one_hot(y)) / n"),
+        ("dense", "x", "ȳ·Wᵀ"),
+        ("dense", "W", "xᵀ·ȳ"),
+        ("dense", "b", "Σ₀ ȳ"),
+        ("squared_error", "prediction", "f̄·2·(prediction−y) / (m·n)"),
+    ],
+)
+def test_derivatives_read_as_in_a_textbook(name: str, operand: str, formula: str) -> None:
+    (shown, *_) = definition_page(HOME.definitions[name]).shown
+    found = {item.operand: item.formula for item in shown.derivatives}
+    assert found[operand] is not None
+    assert found[operand].unicode == formula
+
+
+def test_formulas_speak_of_attributes() -> None:
+    (shown,) = definition_page(HOME.definitions["leaky_relu"]).shown
+    assert [right.unicode for _, right in shown.formulas] == ["(x if x > 0 else slope·x)"]
+
+
+def test_an_optimizer_shows_its_updates() -> None:
+    (shown,) = definition_page(HOME.definitions["momentum"]).shown
+    rows = [(left.unicode, right.unicode) for left, right in shown.formulas]
+    assert rows == [("v′", "mu·v + g"), ("w′", "w − lr·v′")]
+
+
+def test_what_differs_by_projection_is_shown_twice() -> None:
+    training, evaluation = definition_page(HOME.definitions["dropout"]).shown
+    assert training.when.endswith("in training")
+    assert evaluation.when.endswith("in evaluation")
+    assert [right.unicode for _, right in evaluation.formulas] == ["x"]
+
+
+def test_every_name_of_the_language_is_in_the_list() -> None:
+    entries = contents()
+    named = {entry.signature.partition("{")[0].partition("(")[0] for entry in entries}
+    assert set(HOME.definitions) <= named
+    assert all(entry.summary for entry in entries)
+    for entry in entries:
+        if entry.place == "primitives":
+            assert primitive_page(entry.signature) is not None
+
+
+def test_definitions_of_a_model_file(models) -> None:
+    found = page("swish_like", models / "custom.gc")
+    assert found.place.endswith("custom.gc:6")
+    assert found.shown[0].derivatives
+
+
+def test_local_derivatives_need_a_real_result() -> None:
+    found = example(HOME.definitions["accuracy"])
+    assert found is not None
+    passed = local_derivatives(found.graph, found.names, found.results[0][1])
+    assert all(item.formula is None for item in passed)
