@@ -15,6 +15,7 @@ __all__ = [
     "data_option",
     "json_option",
     "output_options",
+    "set_option",
     "settings_options",
 ]
 
@@ -60,6 +61,15 @@ json_option = click.option(
     help="Print the result, or the errors, as JSON.",
 )
 
+set_option = click.option(
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_pairs,
+    help="Value of a hyper, or of a key as in train.epochs=5. Repeatable.",
+)
+
 
 def settings_options(function: F) -> F:
     """``--set``, ``--at`` and ``--precision``: how a model file is compiled."""
@@ -68,14 +78,7 @@ def settings_options(function: F) -> F:
             "--precision", type=click.Choice(["f32", "f64"]), help="Precision of real numbers."
         ),
         at_option,
-        click.option(
-            "--set",
-            "sets",
-            multiple=True,
-            metavar="NAME=VALUE",
-            callback=_pairs,
-            help="Value of a hyper, or of a key as in train.epochs=5. Repeatable.",
-        ),
+        set_option,
     ):
         function = option(function)
     return function

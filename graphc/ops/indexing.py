@@ -92,6 +92,10 @@ class IndexAdjoint(Operator):
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
         return f"{out}.fill(0); {out}[{_items_text(w, self.items)}] = {args[0]}"
 
+    def formula(self, f: Notation, *args: Formula) -> Formula:
+        """``at[0](x)``: x there, zeros elsewhere."""
+        return f.call(f"at[{', '.join(map(_item_formula, self.items))}]", *args)
+
     @classmethod
     def samples(cls) -> list[Sample]:
         items = (1, (None, None, None), (1, 3, None))

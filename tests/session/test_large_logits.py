@@ -142,8 +142,8 @@ DEFINED = {
         "binary_cross_entropy{from_logits = false}(p, t)",
         lambda z: (
             -np.mean(
-                T * np.maximum(-softplus(-z), np.log(1e-37))
-                + (1 - T) * np.maximum(-softplus(z), np.log(1e-37))
+                T * np.maximum(-softplus(-z), np.log(1e-18))
+                + (1 - T) * np.maximum(-softplus(z), np.log(1e-18))
             )
         ),
     ),
