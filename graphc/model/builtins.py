@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from graphc.diagnostics import Span
-from graphc.ir import OPERATORS, Dim, Type
+from graphc.ir import OPERATORS, Dim, Operator, Type
 from graphc.model import attributes, values
 from graphc.model.builtin_use import REQUIRED, Builtin, Use
 from graphc.model.builtins_draws import DRAWS
@@ -21,6 +21,7 @@ from graphc.model.equations import EQUATIONS
 from graphc.model.frame import Frame
 from graphc.model.meanings import ALL, POISON, Const, DefinitionUse, Meaning, Several, Tensor
 from graphc.ops.evaluate import compute
+from graphc.ops.functions import Function
 
 __all__ = ["BUILTINS", "call"]
 
@@ -184,6 +185,12 @@ def _fitted(use: Use) -> Meaning:
 # --------------------------------------------------------------------------- the rows
 
 
+def _said(operator: type[Operator]) -> str:
+    """The first sentence of an operator's docstring, as a part of a sentence."""
+    first = (operator.__doc__ or "").split(". ")[0].split("\n")[0].strip().rstrip(".;,")
+    return first[:1].lower() + first[1:]
+
+
 def _function(name: str, doc: str, operator: str = "", count: int = 1) -> Builtin:
     return Builtin(name, doc, _elementwise, count, count, (), operator or name)
 
@@ -196,29 +203,12 @@ _REVERSE = ("reverse", False)
 BUILTINS: dict[str, Builtin] = {
     item.name: item
     for item in (
-        _function("exp", "exponential function"),
-        _function("expm1", "exp(x) - 1, accurate near 0"),
-        _function("log", "natural logarithm"),
-        _function("log1p", "log(1 + x), accurate near 0"),
-        _function("sqrt", "square root"),
-        _function("sin", "sine"),
-        _function("cos", "cosine"),
-        _function("tan", "tangent"),
-        _function("arcsin", "angle whose sine is x"),
-        _function("arccos", "angle whose cosine is x"),
-        _function("arctan", "angle whose tangent is x"),
-        _function("sinh", "hyperbolic sine"),
-        _function("cosh", "hyperbolic cosine"),
-        _function("tanh", "hyperbolic tangent"),
-        _function("arcsinh", "inverse of the hyperbolic sine"),
-        _function("arccosh", "inverse of the hyperbolic cosine"),
-        _function("arctanh", "inverse of the hyperbolic tangent"),
-        _function("erf", "error function"),
+        *(
+            _function(name, _said(operator))
+            for name, operator in OPERATORS.items()
+            if issubclass(operator, Function)
+        ),
         _function("abs", "absolute value"),
-        _function("sign", "-1, 0 or 1"),
-        _function("floor", "largest integer not above x"),
-        _function("ceil", "smallest integer not below x"),
-        _function("round", "nearest integer, the even one of two"),
         _function("stop_gradient", "the value; no gradient flows through it"),
         _function("where", "where(c, a, b): a where c holds, else b", count=3),
         Builtin("sum", "sum over axes", _reduce, 1, 1, (_AXES, _KEEP)),

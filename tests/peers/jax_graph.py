@@ -14,14 +14,18 @@ import jax
 import jax.numpy as jnp
 from forward_graph import Table, Use
 
+from graphc.ir import OPERATORS
+from graphc.ops.functions import Function
+
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_disable_most_optimizations", True)  # functions run once: compile quickly
 Tensor = jax.Array
 
 
 def _same(name: str) -> Callable[..., Tensor]:
-    """A function of jax.numpy that takes just the operands."""
-    function = getattr(jnp, name)
+    """A function of JAX that takes just the operands."""
+    home = jnp if hasattr(jnp, name) else jax.scipy.special
+    function = getattr(home, name)
     return lambda u, *xs: function(*xs)
 
 
@@ -107,12 +111,8 @@ def _windows_adjoint(u: Use, d: Tensor) -> Tensor:
     return result
 
 
-SAME = (
-    *("exp", "expm1", "log", "log1p", "sqrt", "abs", "sign", "floor", "ceil", "round"),
-    *("sin", "cos", "tan", "arcsin", "arccos", "arctan"),
-    *("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"),
-)
-"""Functions of one tensor that jax.numpy has under the same name."""
+SAME = tuple(name for name, op in OPERATORS.items() if issubclass(op, Function))
+"""Functions of one tensor that JAX has under the same name."""
 
 TABLE: Table = {
     "constant": lambda u: jnp.array(u.op.value, dtype=_dtype(u, u.result.kind)),
@@ -127,8 +127,7 @@ TABLE: Table = {
     "negative": lambda u, x: -x,
     "power": lambda u, x, y: x**y,
     # functions
-    **{name: _same(name) for name in SAME},
-    "erf": lambda u, x: jax.scipy.special.erf(x),
+    **{name: _same(name) for name in (*SAME, "abs")},
     "maximum": lambda u, x, y: jnp.where(x > y, x, y),
     "minimum": lambda u, x, y: jnp.where(x < y, x, y),
     # truth values and choice

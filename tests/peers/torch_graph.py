@@ -16,6 +16,9 @@ import torch
 from forward_graph import Table, Use
 from torch.nn import functional
 
+from graphc.ir import OPERATORS
+from graphc.ops.functions import Function as OneTensor
+
 Tensor = torch.Tensor
 
 
@@ -140,11 +143,7 @@ def _windows_adjoint(u: Use, d: Tensor) -> Tensor:
     return result
 
 
-SAME = (
-    *("exp", "expm1", "log", "log1p", "sqrt", "abs", "sign", "floor", "ceil", "round", "erf"),
-    *("sin", "cos", "tan", "arcsin", "arccos", "arctan"),
-    *("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"),
-)
+SAME = tuple(name for name, op in OPERATORS.items() if issubclass(op, OneTensor))
 """Functions of one tensor that PyTorch has under the same name."""
 
 TABLE: Table = {
@@ -160,7 +159,7 @@ TABLE: Table = {
     "negative": lambda u, x: -x,
     "power": lambda u, x, y: x**y,
     # functions
-    **{name: _same(name) for name in SAME},
+    **{name: _same(name) for name in (*SAME, "abs")},
     "maximum": lambda u, x, y: torch.where(x > y, x, y),
     "minimum": lambda u, x, y: torch.where(x < y, x, y),
     # truth values and choice
