@@ -23,7 +23,17 @@ def iris(say, models, here):
 def test_help_names_every_command(say):
     said = say("--help")
     assert said.status == 0
-    for name in ("check", "compile", "train", "eval", "predict", "explain", "doc", "gradcheck", "prune"):
+    for name in (
+        "check",
+        "compile",
+        "train",
+        "eval",
+        "predict",
+        "explain",
+        "doc",
+        "gradcheck",
+        "prune",
+    ):
         assert name in said.out
         assert say(name, "--help").status == 0
 

@@ -68,9 +68,12 @@ def processes(repeat: int) -> list[str]:
         ("`python -c 'import numpy'`", [python, "-c", "import numpy"]),
         ("`graphc --help`", [python, "-m", "graphc", "--help"]),
         ("`graphc check models/digits.gc`", [python, "-m", "graphc", "check", "models/digits.gc"]),
-        (
-            "`graphc compile models/digits.gc`",
-            [python, "-m", "graphc", "compile", "models/digits.gc"],
+        *(
+            (
+                f"`graphc compile models/{model}.gc`",
+                [python, "-m", "graphc", "compile", f"models/{model}.gc"],
+            )
+            for model in ("digits", "lenet5", "transformer", "lstm")
         ),
     ]
     lines = ["| process | ms, median (range) |", "|---|---|"]
