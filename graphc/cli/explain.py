@@ -31,7 +31,8 @@ def command(
 ) -> None:
     """Derive the gradient of a model's objective by NAME.
 
-    NAME is a parameter, an input or any named value. Numbers are shown as far as the inputs have
+    NAME is a parameter, an input or any named value; the model is that of evaluation, without
+    dropout and noise. Numbers are shown as far as the inputs have
     example values; parameters have their initial ones.
     """
     from graphc import session

@@ -29,13 +29,15 @@ class Origin:
 
     ``span`` is where the model says it; ``chain`` the definitions that it was expanded from,
     outermost first; ``made_by`` the pass that made it (empty: the model); ``adjoint_of`` the name
-    of the value whose gradient it is.
+    of the value whose gradient it is, ``tangent_of`` of the value whose derivative along the
+    tangents it is.
     """
 
     span: Span | None = None
     chain: tuple[str, ...] = ()
     made_by: str = ""
     adjoint_of: str = ""
+    tangent_of: str = ""
 
     def inside(self, outer: Origin, name: str) -> Origin:
         """This origin, seen from a call of definition ``name`` that stands at ``outer``."""
@@ -44,6 +46,7 @@ class Origin:
             (*outer.chain, name, *self.chain),
             self.made_by or outer.made_by,
             self.adjoint_of or outer.adjoint_of,
+            self.tangent_of or outer.tangent_of,
         )
 
 

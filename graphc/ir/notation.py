@@ -40,7 +40,7 @@ class Formula:
 
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _SUBSCRIPT = str.maketrans("0123456789,", "₀₁₂₃₄₅₆₇₈₉,")
-_TIGHT = re.compile(r" (?=[−+/·])|(?<=[−+/·]) ")
+_TIGHT = re.compile(r" (?=[−+/·⊗])|(?<=[−+/·⊗]) ")
 
 
 class Notation:
@@ -48,6 +48,7 @@ class Notation:
 
     minus = "−"
     times = "·"
+    crossed = " ⊗ "
     longest = 200
     """Characters of a formula beyond which its inside is left out."""
 
@@ -103,6 +104,11 @@ class Notation:
         left, right = self.fence(a, Binds.PRODUCT), self.fence(b, Binds.TOTAL)
         binds = Binds.TOTAL if b.binds == Binds.TOTAL else Binds.PRODUCT
         return Formula(f"{left}{self.times}{right}", binds)
+
+    def outer(self, a: Formula, b: Formula) -> Formula:
+        """The matrix of all products of an element of a with one of b."""
+        left, right = self.fence(a, Binds.POWER), self.fence(b, Binds.POWER)
+        return Formula(f"{left}{self.crossed}{right}", Binds.PRODUCT)
 
     def divide(self, a: Formula, b: Formula) -> Formula:
         left, right = self.fence(a, Binds.PRODUCT), self.fence(b, Binds.POWER)
@@ -179,6 +185,7 @@ class Latex(Notation):
 
     minus = "-"
     times = r" \cdot "
+    crossed = r" \otimes "
     longest = 600
     infinity = r"\infty"
     undefined = r"\mathrm{NaN}"
@@ -186,6 +193,10 @@ class Latex(Notation):
     def symbol(self, name: str) -> Formula:
         if name in _GREEK:
             return Formula(f"\\{name}")
+        if name == "…":
+            return Formula(r"\dots")
+        if name.endswith("′"):
+            return Formula(f"{self.symbol(name[:-1])}'")
         return Formula(name if len(name) == 1 else f"\\mathit{{{_escaped(name)}}}")
 
     def scientific(self, text: str) -> str:

@@ -41,13 +41,13 @@ def repeat(frame: Frame, scope: Scope, statement: tree.Repeat, top: statements.T
         inner.bind(index, Const(i), statement.index.span, "index")
         inner.names[index].used = True
         frame.prefix = (*outer, f"{index}[{i}]")
-        errors = len(frame.diagnostics.errors)
+        failures = frame.context.failures
         if statements.run(frame, inner, statement.body, top) is not None:
             frame.error(
                 "E334", "`return` cannot stand in a `repeat`", statement.span, help=RETURN_HELP
             )
         rounds.rounds[i] = inner
-        whole = len(frame.diagnostics.errors) == errors and frame.may_hold(
+        whole = frame.context.failures == failures and frame.may_hold(
             frame.weight + len(frame.builder.graph), statement.index.span
         )
         if not whole:

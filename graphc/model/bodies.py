@@ -45,9 +45,9 @@ def expand(
         return frame.context.expansions[key]
     if not _may_expand(frame, definition, span):
         return None
-    errors = len(frame.diagnostics.errors)
+    failures = frame.context.failures
     expansion = _Expander(frame, use, definition, scope, span).run(types)
-    if len(frame.diagnostics.errors) > errors:
+    if frame.context.failures > failures:
         expansion = None
     if expansion is not None and not _clocks_are_rates(frame, scope, expansion, span):
         expansion = None
@@ -57,11 +57,18 @@ def expand(
 
 def _key(meaning: Meaning) -> Any:
     if isinstance(meaning, Const):
-        return (type(meaning.value).__name__, meaning.value)
+        return _key_of_value(meaning.value)
     if isinstance(meaning, DefinitionUse):
         named = tuple((name, _key(m)) for name, m in meaning.attributes)
         return (meaning.definition, named, tuple(map(_key, meaning.positional)))
     return meaning
+
+
+def _key_of_value(value: Any) -> Any:
+    """A constant and its kind: 1, 1.0 and true are equal, but not the same, in a list too."""
+    if isinstance(value, tuple):
+        return tuple(map(_key_of_value, value))
+    return (type(value).__name__, value)
 
 
 def _may_expand(frame: Frame, definition: Definition, span: Span) -> bool:

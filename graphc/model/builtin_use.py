@@ -125,14 +125,20 @@ class Use:
             title = f"`{self.builtin.name}` needs an axis, but {type} is a single number"
         self.error("E205", title)
 
-    def shape(self, name: str) -> tuple[Size, ...] | None:
-        """A shape from a list of dimensions, one of which may be -1."""
+    def shape(self, name: str, *, solve: bool = False) -> tuple[Size, ...] | None:
+        """A shape from a list of dimensions; with ``solve`` one may be -1, what is left over."""
         value = self.constant(name)
         listed = value if isinstance(value, tuple) else (value,)
         for size in listed:
             if value is POISON or not isinstance(size, int | Dim) or isinstance(size, bool):
                 if value is not POISON:
                     self.error("E303", f"`{name}` of `{self.builtin.name}` is a list of dimensions")
+                return None
+        for size in listed:
+            if isinstance(size, int) and size < 0 and not (size == -1 and solve):
+                self.error(
+                    "E222", f"a dimension of `{self.builtin.name}` is at least 0, not {size}"
+                )
                 return None
         return self._solve(listed) if -1 in listed else tuple(listed)
 

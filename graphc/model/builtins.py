@@ -80,7 +80,7 @@ def _count(builtin: Builtin) -> str:
     if builtin.least == builtin.most:
         return f"{builtin.least} tensor{'s' * (builtin.least != 1)}"
     if builtin.most > MANY:
-        return f"at least {builtin.least} tensors"
+        return f"at least {builtin.least} tensor{'s' * (builtin.least != 1)}"
     return f"{builtin.least} to {builtin.most} tensors"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from graphc.ir import Value
 from graphc.model.builtin_use import REQUIRED, Builtin, Use
 from graphc.model.constants import is_integer
-from graphc.model.meanings import POISON, Meaning, Tensor
+from graphc.model.meanings import POISON, Meaning, Poison, Tensor
 
 __all__ = ["SELECTIONS"]
 
@@ -77,6 +77,15 @@ def _positions(use: Use) -> Meaning:
     return POISON if axis is None else use.emit("positions", [], size=use.values[0].shape[axis])
 
 
+def _cast(use: Use) -> Meaning:
+    kind = use.constant("kind")
+    if isinstance(kind, Poison):
+        return POISON
+    if kind not in ("real", "int", "bool"):
+        return use.error("E303", '`kind` of `cast` is "real", "int" or "bool"')
+    return use.emit("cast", kind=kind)
+
+
 _AXIS = ("axis", -1)
 _DESCENDING = ("descending", False)
 _K = ("k", REQUIRED)
@@ -90,5 +99,8 @@ SELECTIONS = (
     Builtin("top_k", "the k largest elements, largest first", _top_k, 1, 1, (_K, _AXIS)),
     Builtin("top_k_indices", "positions of the k largest", _top_k_indices, 1, 1, (_K, _AXIS)),
     Builtin("ranks", "ranks from 1; equal elements share their mean", _ranks, 1, 1, (_AXIS,)),
+    Builtin(
+        "cast", "another kind: real, int (towards 0) or bool", _cast, 1, 1, (("kind", REQUIRED),)
+    ),
     Builtin("positions", "0, 1, … along an axis, as ints", _positions, 1, 1, (_AXIS,)),
 )

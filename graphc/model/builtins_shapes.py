@@ -28,7 +28,7 @@ def _rank(use: Use) -> Meaning:
 
 
 def _reshape(use: Use) -> Meaning:
-    shape = use.shape("shape")
+    shape = use.shape("shape", solve=True)
     return POISON if shape is None else use.emit("reshape", shape=shape)
 
 

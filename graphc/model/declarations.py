@@ -14,13 +14,11 @@ from graphc.language import tree
 from graphc.model import calls, expressions, values
 from graphc.model.constants import kind_of
 from graphc.model.emission import as_type
-from graphc.model.frame import Frame, Lifted, nearest
+from graphc.model.frame import MAX_ELEMENTS, Frame, Lifted, nearest
 from graphc.model.meanings import POISON, Binding, Const, DefinitionUse, Poison, Scope, Tensor
 from graphc.model.nodes import draws
 
 __all__ = ["already_bound", "is_taken", "param", "read_type", "state"]
-
-MAX_ELEMENTS = 2**40
 
 
 def param(frame: Frame, scope: Scope, statement: tree.Param) -> None:
@@ -214,7 +212,7 @@ def _dimension(
             frame.error("E222", f"a dimension is an integer known when compiled{found}", expr.span)
         return None
     if meaning.value is True or meaning.value is False or meaning.value < 1:
-        frame.error("E222", f"a dimension is at least 1, not {meaning.value}", expr.span)
+        frame.error("E222", f"a dimension is at least 1, not {kind_of(meaning)}", expr.span)
         return None
     return meaning.value
 

@@ -12,7 +12,7 @@ from typing import Any
 from graphc.diagnostics import Span
 from graphc.ir import OPERATORS, Operator, Type, TypeRuleError, Value, broadcast_shapes
 from graphc.model.constants import floats
-from graphc.model.frame import Frame
+from graphc.model.frame import MAX_ELEMENTS, Frame
 from graphc.model.meanings import POISON, Meaning, Tensor
 from graphc.model.nodes import known_elements
 from graphc.ops.elementwise import Elementwise
@@ -45,6 +45,10 @@ def emit(
     problem = _undefined(result.builder.graph[result.id].op, converted)
     if problem:
         frame.error("E211", problem, span)
+        return POISON
+    size = result.type.size
+    if isinstance(size, int) and size > MAX_ELEMENTS:
+        frame.error("E318", f"this tensor has {size:,} elements: no memory holds it", span)
         return POISON
     return Tensor(result)
 

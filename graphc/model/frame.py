@@ -25,6 +25,8 @@ T = TypeVar("T")
 MAX_DEPTH = 64
 """Definitions inside each other: what walks over their bodies recurses."""
 MAX_NODES = 500_000
+MAX_ELEMENTS = 2**40
+"""Of one tensor: eight terabytes."""
 MAX_ROUNDS = 10_000
 
 
@@ -94,6 +96,8 @@ class Context:
     """Names of the model itself; its definitions do not see them."""
     below: dict[str, Span | None] = field(default_factory=dict)
     """All names that the model binds, for the advice that one is bound further below."""
+    failures: int = 0
+    """Errors found, also those that repeat one that is told."""
     told: set[tuple[str, str, Span]] = field(default_factory=set)
     """Errors inside the prelude, by what they say at the user's own line: each is told once."""
 
@@ -280,6 +284,7 @@ class Frame:
         help: str = "",
     ) -> None:
         """Report at the innermost place in the user's text; one in the prelude is a note."""
+        self.context.failures += 1
         notes: list[str] = []
         if span is not None and span.source.prelude:
             notes.append(f"in {span.source.name}:{span.line}: `{_one_line(span.text)}`")

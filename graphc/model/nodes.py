@@ -56,6 +56,8 @@ def known_number(value: Value) -> float | int | bool | None:
     needed = [graph[id] for id in graph.ancestors([value.id])]
     if any(n.op.arity == 0 and n.op.name != "constant" for n in needed):
         return None
+    if any(n.op.name == "if_training" for n in needed):
+        return None
     if any(draws(n) for n in needed):
         return None
     (result,) = evaluate_graph(graph, [value.id])

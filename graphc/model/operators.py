@@ -95,6 +95,8 @@ def _matmul_advice(frame: Frame, expr: tree.Binary, left: Value, right: Value) -
     if len(left.shape) < 1 or len(right.shape) < 2:
         return ""
     have, want = left.shape[-1], right.shape[-2]
+    if have == want:
+        return ""
     advice = []
     declared = [item.value for item in frame.declared.values()]
     if isinstance(expr.right, tree.Name) and right in declared:

@@ -35,9 +35,9 @@ Top = Callable[[Scope, tree.Statement], bool]
 
 def run_body(frame: Frame, scope: Scope, body: Sequence[tree.Statement]) -> Returned | None:
     """What a definition's body returns, or None after an error."""
-    before = len(frame.diagnostics.errors)
+    before = frame.context.failures
     returned = run(frame, scope, body)
-    if returned is None and len(frame.diagnostics.errors) == before and frame.kind != "optimizer":
+    if returned is None and frame.context.failures == before and frame.kind != "optimizer":
         at = frame.callers[-1][1] if frame.callers else None
         frame.error("E332", "this definition returns nothing", body[-1].span if body else at)
     return returned

@@ -12,7 +12,7 @@ from graphc.ir import OPERATORS, Dim, Type, Value
 from graphc.language import tree
 from graphc.model import expressions
 from graphc.model.clocks import mentions_clock
-from graphc.model.constants import is_integer, kind_of_value, rectangular
+from graphc.model.constants import is_integer, kind_of_value, rectangular, shape_of
 from graphc.model.emission import emit, unify
 from graphc.model.frame import Frame
 from graphc.model.meanings import (
@@ -101,9 +101,10 @@ def _constant_tensor(frame: Frame, value: Any, span: Span) -> Value | None:
         if isinstance(value, tuple):
             array = rectangular(value)
             if array is None:
-                frame.error(
-                    "E213", "the rows of a list must be numbers, equally many in each", span
-                )
+                title = "the rows of a list must be numbers, equally many in each"
+                if 0 in (shape_of(value) or ()):
+                    title = "an empty list is no tensor"
+                frame.error("E213", title, span)
                 return None
             return frame.builder.constant(array)
         if isinstance(value, int | float):

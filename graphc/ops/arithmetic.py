@@ -104,7 +104,7 @@ class Negative(Elementwise):
     """−x."""
 
     name = "negative"
-    ufunc = "negative"
+    ufunc, written = "negative", "-"
 
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> float:
         return -1.0
@@ -125,7 +125,7 @@ class Power(Elementwise):
     """x^p. The derivative by x is 0 where x is 0 and 0 < p < 1; that by p is 0 where x is 0."""
 
     name, arity, flops = "power", 2, 20
-    ufunc, infix = "power", "**"
+    ufunc, infix, written = "power", "**", "^"
 
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> Value:
         x, p = xs

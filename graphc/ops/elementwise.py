@@ -28,18 +28,25 @@ class Elementwise(Operator):
     elementwise = True
     ufunc: ClassVar[str] = ""
     infix: ClassVar[str] = ""
+    written: ClassVar[str] = ""
+    """How a model writes it, where not as the source does, nor by its name."""
     restricted: ClassVar[int | None] = None
     """The operand that not every number may be: a divisor is not 0."""
 
     def infer(self, *types: Type) -> Type:
         shape = broadcast_shapes(*(type.shape for type in types))
         if shape is None:
-            raise _clash(self.infix or self.name, types)
+            raise _clash(self.title, types)
         return self.element_type(types).with_shape(shape)
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return self.written or self.infix or self.name
 
     def element_type(self, types: tuple[Type, ...]) -> Type:
         """Kind of the result; shapes are already known to fit."""
-        return numeric(self.infix or self.name, types)
+        return numeric(self.title, types)
 
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> Value | float | None:
         """∂y/∂xs[i], element by element."""

@@ -353,7 +353,7 @@ class Maximum(Elementwise):
     """The larger of two elements."""
 
     name, arity = "maximum", 2
-    ufunc = "maximum"
+    ufunc, written = "maximum", "max"
 
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> Value:
         x, z = xs
@@ -372,7 +372,7 @@ class Minimum(Elementwise):
     """The smaller of two elements."""
 
     name, arity = "minimum", 2
-    ufunc = "minimum"
+    ufunc, written = "minimum", "min"
 
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> Value:
         x, z = xs

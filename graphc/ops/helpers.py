@@ -81,6 +81,13 @@ def _lanes(words: Any, shape: Any) -> Array:
     return lanes[: int(np.prod(shape))].reshape(shape)
 
 
+def _taken(x: Any, shape: Any) -> Array:
+    """A slice, whole: where an axis is too short, NumPy takes fewer elements in silence."""
+    if x.shape != shape:
+        raise ValueError(f"a slice of shape {shape} is taken, but there is {x.shape}")
+    return np.asarray(x)
+
+
 def _placed(d: Any, shape: Any, index: Any) -> Array:
     """Zeros with `d` at `index`."""
     result = np.zeros(shape, dtype=np.asarray(d).dtype)
@@ -215,6 +222,7 @@ FUNCTIONS = [
     _bernoulli,
     _threshold,
     _lanes,
+    _taken,
     _placed,
     _add_rows,
     _add_along,

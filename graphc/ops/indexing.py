@@ -53,7 +53,10 @@ class Index(Operator):
         return f.index(args[0], *map(_item_formula, self.items))
 
     def numpy(self, w: WriteContext, *args: str) -> str:
-        return f"{args[0]}[{_items_text(w, self.items)}]"
+        text = f"{args[0]}[{_items_text(w, self.items)}]"
+        if any(map(_may_fall_short, self.items, w.types[0].shape)):
+            return f"_taken({text}, {w.shape(w.result.shape)})"
+        return text
 
     @classmethod
     def samples(cls) -> list[Sample]:
@@ -131,6 +134,27 @@ def _slice_length(x: Type, axis: int, item: tuple[Any, ...], size: Size) -> Size
             "E209", f"axis {axis} of {x} is symbolic: it cannot be taken in steps", blame=[0]
         )
     return count
+
+
+def _may_fall_short(item: Any, size: Size) -> bool:
+    """Whether a slice may reach beyond an axis whose length is not known yet: NumPy would take
+    fewer elements in silence."""
+    if isinstance(item, int) or isinstance(size, int):
+        return False
+    bounds = [p for p in item[:2] if p is not None]
+    inside = [-p if isinstance(p, int) and p < 0 else p for p in bounds]
+    return any(_least(p) < 0 or _least(size - p) < 0 for p in inside)
+
+
+def _least(size: Size) -> int:
+    """The smallest that a dimension can be, or -1 where that has no bound."""
+    if isinstance(size, int):
+        return size
+    if any(names and factor < 0 for names, factor in size.terms):
+        return -1
+    least = size.bind(dict.fromkeys(size.symbols, 1))
+    assert isinstance(least, int)
+    return least
 
 
 def _divided_up(length: Size, step: int) -> Size | None:

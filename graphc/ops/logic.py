@@ -117,14 +117,14 @@ class Logic(Elementwise):
 class And(Logic):
     """Both."""
 
-    name, ufunc, infix = "and", "logical_and", "&"
+    name, ufunc, infix, written = "and", "logical_and", "&", "and"
 
 
 @dataclass(frozen=True)
 class Or(Logic):
     """Either."""
 
-    name, ufunc, infix = "or", "logical_or", "|"
+    name, ufunc, infix, written = "or", "logical_or", "|", "or"
 
 
 @dataclass(frozen=True)

@@ -70,17 +70,23 @@ class Matmul(Operator):
         return d.builder.unbroadcast(gradient, xs[i].shape)
 
     def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
-        """A right side that is one matrix for all stays one product over all rows."""
+        """One matrix for all, times rows or times a column of each, stays one product."""
         (a, b), (own_a, own_b) = xs, mapped
         if not own_b and len(b.shape) <= 2:
             return _rows_times(a, b)
         vector_a, vector_b = len(a.shape) - own_a == 1, len(b.shape) - own_b == 1
+        if not own_a and len(a.shape) <= 2 and (vector_b or b.shape[2:] == (1,)):
+            vectors = b if vector_b else b.apply("reshape", shape=b.shape[:2])
+            result = vectors @ (a if vector_a else _swapped(a))
+            return result if vector_b else result.apply("reshape", shape=(*result.shape, 1))
         if vector_a:
             a = a.apply("reshape", shape=(*a.shape[:-1], 1, a.shape[-1]))
         if vector_b:
             b = _column(b)
         rank = max(len(a.shape) - own_a, len(b.shape) - own_b) + 1
-        result = _aligned(a, own_a, rank) @ _aligned(b, own_b, rank)
+        left, right = _aligned(a, own_a, rank), _aligned(b, own_b, rank)
+        # Many products of a column with a row: NumPy multiplies element by element faster.
+        result = left * right if left.shape[-1] == 1 else left @ right
         rows = () if vector_a else result.shape[-2:-1]
         columns = () if vector_b else result.shape[-1:]
         shape = (*result.shape[:-2], *rows, *columns)
@@ -111,6 +117,9 @@ class Matmul(Operator):
             ((5, 2, 3), (5, 3, 4)),
             ((5, 2, 3), (3,)),
             ((3,), (5, 3, 4)),
+            ((2, 3), (3, 1)),
+            ((2, 1), (1, 4)),
+            ((3,), (3, 1)),
         ]
         return [Sample(cls(), (Type("real", a), Type("real", b))) for a, b in shapes]
 

@@ -131,8 +131,22 @@ class Prod(Reduction):
         return result
 
 
+def some_elements(name: str, x: Type, axis: tuple[int, ...]) -> None:
+    """TypeRuleError where an axis is empty: there is no largest of no elements."""
+    for a in axis:
+        if x.shape[a] == 0:
+            raise TypeRuleError(
+                "E242", f"`{name}` of no elements: axis {a} of {x} is empty", blame=[0]
+            )
+
+
 class Extremum(Reduction):
     """Maximum or minimum; elements that tie share the gradient equally."""
+
+    def infer(self, *types: Type) -> Type:
+        result = super().infer(*types)
+        some_elements(self.name, types[0], self.axis)
+        return result
 
     def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value:
         x = xs[0]
@@ -170,6 +184,7 @@ class Place(Operator):
         numeric(self.name, (x,))
         if not 0 <= self.axis < x.rank:
             raise TypeRuleError("E205", f"axis {self.axis} is out of range for {x}", blame=[0])
+        some_elements(self.name, x, (self.axis,))
         size = x.shape[self.axis]
         shape = reduced_shape(x.shape, (self.axis,), keep=False)
         return Type("label", shape, size) if isinstance(size, int) else Type("int", shape)

@@ -186,7 +186,8 @@ class Gradients:
             result = body.results[index]
             name = f"d_{graph[result].name or body.definition}"
             operand = Operand(len(operands), name)
-            value = builder.place(operand, (), graph[result].tensor, name)
+            with builder.at(_origin(graph[result])):
+                value = builder.place(operand, (), graph[result].tensor, name)
             operands.append(value.id)
             seeds[result] = seeds[result] + value if result in seeds else value
         outer, self.record = self.record, None
@@ -240,7 +241,15 @@ def _slots(node: Node) -> range:
 
 
 def _origin(node: Node) -> Origin:
-    return Origin(node.origin.span, node.origin.chain, "differentiate", node.name)
+    """Where the adjoint of a node comes from.
+
+    Who differentiates a gradient does so for products with tangents t, from ⟨∂E/∂θ, t⟩: there the
+    adjoint of the adjoint of a value is the derivative of that value along t.
+    """
+    first, made_by = node.origin, "differentiate"
+    if first.made_by == made_by:
+        return Origin(first.span, first.chain, made_by, tangent_of=first.adjoint_of)
+    return Origin(first.span, first.chain, made_by, node.name)
 
 
 def _total(parts: list[Value]) -> Value:

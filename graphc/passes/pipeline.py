@@ -91,7 +91,7 @@ def lower(
     ``products`` are names of :data:`PRODUCTS`, ``cut`` values of the model between network and
     loss (empty: the first argument of every loss of the prelude).
     """
-    spec = program.spec = _with_simple_inits(program.spec)
+    spec = program.spec = _with_simple_updates(_with_simple_inits(program.spec))
     extra = {name: _product(program, name, cut, observe) for name in products}
     forward = run_passes(
         _with_roots(program.copy(), ("loss", "metric", "output", "objective")),
@@ -161,6 +161,20 @@ def _with_simple_init(spec: ModelSpec, info: ParameterInfo) -> ParameterInfo:
         node.origin = origin
     init = Body("initial value", "init", graph, (), tuple(program.roots.values()))
     return replace(info, init=init)
+
+
+def _with_simple_updates(spec: ModelSpec) -> ModelSpec:
+    """The optimizers' rules simplified."""
+    groups = (replace(group, body=_simplified(spec, group.body)) for group in spec.groups)
+    return replace(spec, groups=tuple(groups))
+
+
+def _simplified(spec: ModelSpec, body: Body) -> Body:
+    """A body without calls, simplified; it keeps its operands, also those that it does not read."""
+    operands = {("operand", str(i)): id for i, id in enumerate(body.operands)}
+    results = {("result", str(i)): id for i, id in enumerate(body.results)}
+    program = run_passes(Program(spec, body.graph.copy(), operands | results), CLEAN)
+    return replace(body, graph=program.graph, results=tuple(program.roots[key] for key in results))
 
 
 def _depends_on_projection(program: Program) -> bool:

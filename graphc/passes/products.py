@@ -73,13 +73,8 @@ class GaussNewtonProducts:
         loss, inputs = _loss_body(program.graph, program.roots["objective", ""], cuts)
         directions = {id: tangents[name] for name, id in learned.items()} | pushed
         seeds = _loss_products(builder, loss, inputs, directions)
-        total = {id: value for id, value in seeds.items() if id not in pushed}
-        pulled = walk.backward(
-            builder, {id: v for id, v in seeds.items() if id in pushed}, learned.values()
-        )
-        for id, value in pulled.items():
-            total[id] = total[id] + value if id in total else value
-        return _with_products(program, builder, total)
+        pulled = walk.backward(builder, seeds, learned.values())
+        return _with_products(program, builder, pulled)
 
     def _cuts(self, program: Program) -> list[int]:
         """Nodes of the cut values that the objective depends on."""

@@ -26,6 +26,7 @@ from graphc.runtime.checkpoint import (
     save_checkpoint,
     signature_digest,
 )
+from graphc.runtime.computing import computing
 from graphc.runtime.data import ColumnInfo, Table, describe, read, table_from_arrays
 from graphc.runtime.errors import RunError
 from graphc.runtime.evaluation import evaluate
@@ -81,6 +82,7 @@ __all__ = [
     "TrainResult",
     "check_batch",
     "check_raw",
+    "computing",
     "describe",
     "epoch_order",
     "evaluate",

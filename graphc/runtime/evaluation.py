@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.runtime.computing import computing
 from graphc.runtime.examples import Examples, load_examples
 from graphc.runtime.face import Arrays, Module, Raw
 from graphc.runtime.records import Evaluation
@@ -37,7 +38,8 @@ def evaluate_examples(
     objective = 0.0
     losses = dict.fromkeys(module.signature["losses"], 0.0)
     for arrays, count in examples.batches(batch or examples.count):
-        value, parts = module.losses(state, arrays)
+        with computing():
+            value, parts = module.losses(state, arrays)
         objective += float(value) * count
         for name, part in parts.items():
             losses[name] += float(part) * count
@@ -52,10 +54,13 @@ def _metrics(module: Module, state: Arrays, examples: Examples) -> dict[str, Any
     if not module.signature["metrics"]:
         return {}
     if module.signature["batch"] is not None:
-        return _plain(module.metrics(state, examples.whole()))
+        with computing():
+            return _plain(module.metrics(state, examples.whole()))
     totals: dict[str, Any] = dict.fromkeys(module.signature["metrics"], 0.0)
     for arrays, _ in examples.batches(1):
-        for name, value in module.metrics(state, arrays).items():
+        with computing():
+            values = module.metrics(state, arrays)
+        for name, value in values.items():
             totals[name] = totals[name] + np.asarray(value, dtype=np.float64)
     return _plain({name: total / examples.count for name, total in totals.items()})
 

@@ -23,6 +23,7 @@ from graphc.runtime.checkpoint import (
     not_finite,
     signature_digest,
 )
+from graphc.runtime.computing import cannot_compute, computing
 from graphc.runtime.errors import RunError
 from graphc.runtime.evaluation import evaluate_examples
 from graphc.runtime.examples import Examples, load_examples
@@ -171,12 +172,13 @@ class _Run:
     def go(self) -> TrainResult:
         self._open_folder()
         # A copy, because a trainer may work in the arrays that it is given.
-        trainer = self.module.Trainer(
-            {name: array.copy() for name, array in self.last.items()},
-            self.batch,
-            steps_per_epoch=self.steps,
-            epochs=self.config.epochs,
-        )
+        with computing():
+            trainer = self.module.Trainer(
+                {name: array.copy() for name, array in self.last.items()},
+                self.batch,
+                steps_per_epoch=self.steps,
+                epochs=self.config.epochs,
+            )
         stopped: Stopped
         try:
             try:
@@ -244,6 +246,8 @@ class _Run:
                     f"the objective became NaN or infinite in epoch {self.epoch + 1}, "
                     f"step {number + 1} of {self.steps}"
                 ) from problem
+            except (IndexError, ValueError) as problem:
+                raise cannot_compute(problem) from problem
             # A difference with itself is zero for finite numbers only.
             if objective - objective != 0.0:
                 raise self._diverged(

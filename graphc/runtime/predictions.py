@@ -11,6 +11,7 @@ from typing import Any, TextIO, TypeAlias
 import numpy as np
 
 from graphc.runtime.atomic import json_ready
+from graphc.runtime.computing import computing
 from graphc.runtime.errors import RunError
 from graphc.runtime.examples import load_examples
 from graphc.runtime.face import Array, Arrays, Module, Raw, row_wise
@@ -135,7 +136,8 @@ def _values(array: Array) -> list[Any]:
 
 
 def _predict(module: Module, state: Arrays, inputs: Arrays) -> Arrays:
-    outputs = module.predict(state, inputs)
+    with computing():
+        outputs = module.predict(state, inputs)
     restore: Callable[[Arrays, Arrays], Arrays] | None = getattr(module, "restore", None)
     return outputs if restore is None else restore(outputs, state)
 

@@ -16,7 +16,6 @@ from graphc.ops.leaves import Parameter, StateRead
 from graphc.ops.logic import Cast, StopGradient
 from graphc.ops.shapes import Broadcast, Reshape, Transpose
 from graphc.ops.windows import Windows
-from graphc.schedule.factors import gather_factors
 from graphc.schedule.order import How, classify, ordered
 
 __all__ = ["Plan", "Slot", "Step", "plan", "plan_update"]
@@ -109,7 +108,6 @@ def plan_update(body: Body, names: tuple[str, ...]) -> Plan:
             id = _copy(graph, id)
         used.add(id)
         roots["next", name] = id
-    gather_factors(graph, tuple(roots.values()))
     order = ordered(graph, roots.values())
     targets = {id: name for (_, name), id in roots.items()}
     planner = _Planner(graph, order, classify(order, static_arrays=False), targets)

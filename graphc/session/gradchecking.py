@@ -126,7 +126,7 @@ class _Checker:
         singly = self._looked_at_singly()
         for name, found in self.found.items():
             gradient = gradients[name]
-            typical = float(np.sqrt(np.mean(np.square(gradient))))
+            typical = _root_mean_square(gradient)
             for direction in self._directions(name, count, name in singly):
                 compared = compare(
                     partial(self._along, partial(self._objective, training), direction),
@@ -147,7 +147,7 @@ class _Checker:
         noise = self._spread(rounding_noise(partial(self._jittered, self._gradient)), np.max)
         for direction in self._joint_directions(count):
             product = self._product(direction)
-            typical = self._spread(product, lambda block: np.sqrt(np.mean(np.square(block))))
+            typical = self._spread(product, _root_mean_square)
             compared = compare(
                 partial(self._along, self._gradient, direction),
                 product,
@@ -282,6 +282,12 @@ class _Checker:
         so because few draws show an entry's own."""
         numbers = [function(piece) for piece in self._blocks(flat).values()]
         return np.repeat(numbers, [*self.sizes.values()])
+
+
+def _root_mean_square(array: Array) -> float:
+    """Of numbers whose squares may be too large for a float."""
+    largest = float(np.max(np.abs(array)))
+    return largest * float(np.sqrt(np.mean(np.square(array / largest)))) if largest else 0.0
 
 
 def _differences_by_intent(program: Program) -> tuple[bool, frozenset[str]]:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from graphc.runtime import Arrays, Module, Raw, RunError, check_batch
+from graphc.runtime import Arrays, Module, Raw, RunError, check_batch, computing
 
 __all__ = ["checked_batch", "gradients_of", "load_source", "taking_prepared"]
 
@@ -71,7 +71,8 @@ def gradients_of(
             f"{module.signature['model']} has no loss, so there is no gradient",
             help="declare one: loss NAME = expression",
         )
-    objective, gradients = function(state, batch, training=training)
+    with computing():
+        objective, gradients = function(state, batch, training=training)
     return float(objective), cast(Arrays, gradients)
 
 

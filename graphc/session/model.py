@@ -28,6 +28,7 @@ from graphc.runtime import (
     Reporter,
     RunError,
     Table,
+    computing,
     evaluate,
     write_atomic,
 )
@@ -221,7 +222,8 @@ class Model:
         table = gathered(data, arrays, only_column(self.module.signature))
         if table is None:
             batch = self.example_batch()
-            return self.module.predict(dict(state), batch)
+            with computing():
+                return self.module.predict(dict(state), batch)
         return predict_arrays(self.reading(table, need_targets=False), dict(state), table.columns)
 
     def loss_and_gradients(
@@ -278,10 +280,11 @@ class Model:
     def evaluate_examples(self, state: Mapping[str, Array]) -> Evaluation:
         """Objective, losses and metrics at the example values."""
         known, batch = dict(state), self.example_batch()
-        objective, losses = self.module.losses(known, batch)
-        metrics: dict[str, Any] = (
-            self.module.metrics(known, batch) if self.module.signature["metrics"] else {}
-        )
+        metrics: dict[str, Any] = {}
+        with computing():
+            objective, losses = self.module.losses(known, batch)
+            if self.module.signature["metrics"]:
+                metrics = self.module.metrics(known, batch)
         return {
             "objective": float(objective),
             "losses": {name: float(value) for name, value in losses.items()},

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from graphc.runtime import Arrays, Module, Raw, Record, write_csv, write_json
+from graphc.runtime import Arrays, Module, Raw, Record, computing, write_csv, write_json
 from graphc.runtime.examples import load_examples
 from graphc.runtime.face import row_wise
 
@@ -25,7 +25,8 @@ def predict_arrays(module: Module, state: Arrays, raw: Raw) -> Arrays:
     restore: Callable[[Arrays, Arrays], Arrays] | None = getattr(module, "restore", None)
     pieces: dict[str, list[np.ndarray]] = {}
     for batch, _ in examples.batches(_BATCH):
-        outputs = module.predict(state, batch)
+        with computing():
+            outputs = module.predict(state, batch)
         outputs = outputs if restore is None else restore(outputs, state)
         for name, value in outputs.items():
             array = np.asarray(value)

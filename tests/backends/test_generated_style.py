@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,9 +27,52 @@ train { optimizer = [sgd{0.1 / (1 + epoch)} on weights, momentum{1e-3} on params
 """
 
 
-@pytest.fixture(params=[*MODELS, ODD], ids=[*(p.stem for p in MODELS), "odd"])
+TINY = """model tiny
+input x: real[n, 2]
+target y: real[n]
+param w: real[2] = 0.5
+param b: real = 0.1
+z = x @ w + b
+loss bce = binary_cross_entropy(z, y)
+"""
+PRODUCTS = ("per_example_gradients", "hessian_vector_products", "gauss_newton_products")
+
+
+def with_products(model: Path | str) -> str:
+    """Source with those of the three functions that the model can have."""
+    possible = []
+    for name in PRODUCTS:
+        with contextlib.suppress(graphc.RunError):
+            assert f"def {name}(" in graphc.compile(model, products=[name]).source
+            possible.append(name)
+    assert "hessian_vector_products" in possible
+    return graphc.compile(model, products=possible).source
+
+
+def each(compile: Callable[[Path | str], str], kind: str) -> list:
+    """Every model as a parameter; the second-order functions of the largest take long."""
+    slow = {"lstm"} if compile is with_products else set()
+    return [
+        *(
+            pytest.param(
+                (compile, path),
+                id=f"{path.stem}{kind}",
+                marks=pytest.mark.slow if path.stem in slow else (),
+            )
+            for path in MODELS
+        ),
+        pytest.param((compile, ODD), id=f"odd{kind}"),
+    ]
+
+
+def plain(model: Path | str) -> str:
+    return graphc.compile(model).source
+
+
+@pytest.fixture(params=[*each(plain, ""), *each(with_products, " with products")])
 def source(request: pytest.FixtureRequest) -> str:
-    return graphc.compile(request.param).source
+    compile, model = request.param
+    return compile(model)
 
 
 def ruff(*arguments: str, text: str) -> subprocess.CompletedProcess[str]:
@@ -53,9 +99,24 @@ def test_it_is_deterministic(models: Path):
 
 @pytest.mark.parametrize("name", ["circuit", "logistic", "digits", "iris"])
 def test_golden(name: str, models: Path, request: pytest.FixtureRequest):
+    expect_golden(name, plain(models / f"{name}.gc"), request)
+
+
+def test_golden_products(request: pytest.FixtureRequest):
+    """The three functions alone: the rest of the module is that of any other."""
+    source = with_products(TINY)
+    found = {
+        node.name: ast.get_source_segment(source, node)
+        for node in ast.parse(source).body
+        if isinstance(node, ast.FunctionDef) and node.name in PRODUCTS
+    }
+    assert tuple(found) == PRODUCTS
+    expect_golden("products", "\n\n\n".join(found.values()) + "\n", request)
+
+
+def expect_golden(name: str, source: str, request: pytest.FixtureRequest):
     """Read the diff when this fails; ``--update-goldens`` accepts it."""
     path = GOLDEN / f"{name}.py.txt"
-    source = graphc.compile(models / f"{name}.gc").source
     if request.config.getoption("--update-goldens"):
         path.parent.mkdir(exist_ok=True)
         path.write_text(source, encoding="utf-8")

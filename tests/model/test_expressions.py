@@ -209,3 +209,20 @@ def test_initialisers_know_the_shape_and_the_fans() -> None:
     assert first["h"].std() == pytest.approx(math.sqrt(2 / 400), rel=0.05)
     infos = programs.spec.parameters
     assert {name for name, info in infos.items() if info.random} == {"u", "h"}
+
+
+def test_lists_that_are_equal_are_not_of_one_kind():
+    """A definition is expanded once for equal attributes; 1 and 1.0 are equal as numbers only."""
+    text = (
+        "input x: real\ndef listed{a}(x) = a\noutput ints = listed{[1, 2]}(x)\n"
+        "output reals = listed{[1.0, 2.0]}(x)\noutput truths = listed{[[true], [true]]}(x)\n"
+        "output ones = listed{[[1], [1]]}(x)\n"
+    )
+    kinds = {name: array.dtype.kind for name, array in values(text, {"x": 0.0}).items()}
+    assert kinds == {"ints": "i", "reals": "f", "truths": "b", "ones": "i"}
+
+
+def test_a_probability_may_depend_on_training():
+    text = "input x: real[3]\noutput y = x * bernoulli{1 if training else 0}(x)\n"
+    leaves = {"x": np.array([1.0, 2.0, 3.0])}
+    np.testing.assert_array_equal(values(text, leaves)["y"], np.zeros(3))

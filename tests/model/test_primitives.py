@@ -221,3 +221,10 @@ def test_orthonormal_draws(shape: tuple[int, ...]):
     matrix = values(text)["y"].reshape(-1, shape[-1])
     high = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
     np.testing.assert_allclose(high.T @ high, np.eye(high.shape[1]), atol=1e-14)
+
+
+def test_cast_changes_the_kind():
+    np.testing.assert_array_equal(of_rows('cast{"int"}(3 * x)'), np.trunc(3 * ROWS))
+    np.testing.assert_array_equal(of_rows('cast{"real"}(x > 0) * 2'), 2.0 * (ROWS > 0))
+    assert of_rows('cast{"bool"}(x)').dtype == np.bool_
+    assert errors(f'{FLAT}\noutput y = cast{{"text"}}(x)\n') == ["E303"]

@@ -262,8 +262,6 @@ def test_states_commit_together_and_carry_no_gradient() -> None:
 
 # ---------------------------------------------------------------------- used files, hypers
 
-SWISH = "def swish(x) = x * sigmoid(x)\n"
-
 
 def test_used_files_hold_definitions_and_are_not_transitive() -> None:
     files = {

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import synthetic
 
 import graphc
 
 HERE = Path(__file__).resolve().parent
 MODELS = HERE.parents[1] / "models"
 EACH = pytest.mark.parametrize("path", sorted(MODELS.glob("*.gc")), ids=lambda path: path.stem)
-
-_spec = importlib.util.spec_from_file_location("graphc_tests_synthetic", HERE / "synthetic.py")
-synthetic = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(synthetic)
 
 
 def python(*arguments: object) -> subprocess.CompletedProcess[str]:

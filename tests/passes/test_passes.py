@@ -269,6 +269,39 @@ loss f = squared_error(h, y)
     np.testing.assert_allclose(exact, (sides[0] - sides[1]) / 2e-5, rtol=1e-5, atol=1e-8)
 
 
+@pytest.mark.parametrize(
+    ("update", "count"),
+    [
+        ("w - 3 * (g / t)", 2),
+        ("w - t * (g * 3)", 2),
+        ("w - (3 * g) / t", 2),
+        ("w - (g / 3) / t", 2),
+        ("w - 2 * (g * 3) * (g * 3)", 4),
+        ("w - 0.1 * t^2 * g", 2),
+    ],
+)
+def test_an_update_is_simplified(update: str, count: int):
+    """Numbers meet before they touch an array: an update runs over all parameters."""
+    text = (
+        f"model m\noptimizer o(w, g) {{\n  w' = {update}\n}}\nparam w: real = 1\n"
+        "loss f = w^2\ntrain {\n  optimizer = o\n}\n"
+    )
+    assert passes_over_arrays(text) == count
+
+
+def test_adam_passes_over_the_parameters_thirteen_times():
+    text = "model m\nparam w: real = 1\nloss f = w^2\ntrain {\n  optimizer = adam{1e-3}\n}\n"
+    assert passes_over_arrays(text) == 13
+
+
+def passes_over_arrays(text: str) -> int:
+    diagnostics = Diagnostics()
+    start = elaborate(Source("m.gc", text), diagnostics)
+    assert not diagnostics.errors
+    (group,) = lower(start).spec.groups
+    return sum(bool(n.tensor.shape) and n.op.name != "operand" for n in group.body.graph)
+
+
 def test_every_rule_has_a_sentence_and_an_operator():
     for name, rules in RULES.items():
         assert rules, name

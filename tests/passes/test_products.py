@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import sys
+
 import numpy as np
 import pytest
 
@@ -82,16 +85,17 @@ def unflat(vectors, like, names):
     return parts
 
 
-def hessian_by_differences(module, state, batch, names, step: float = 1e-5):
+def differences(outcome, state, names, step: float = 1e-5):
+    """∂outcome(state) by every element of the parameters: one row an element."""
     rows = []
     for name in names:
         for place in np.ndindex(state[name].shape):
-            outcomes = []
+            ends = []
             for sign in (1, -1):
                 moved = {**state, name: state[name].copy()}
                 moved[name][place] += sign * step
-                outcomes.append(flat(gradient(module, moved, batch), names))
-            rows.append((outcomes[0] - outcomes[1]) / (2 * step))
+                ends.append(outcome(moved))
+            rows.append((ends[0] - ends[1]) / (2 * step))
     return np.array(rows)
 
 
@@ -118,7 +122,7 @@ def test_examples_draw_what_they_draw_in_the_batch():
 def test_hessian_vector_products(name: str):
     module, state, batch = setting(MODELS[name])
     names = list(gradient(module, state, batch))
-    expected = hessian_by_differences(module, state, batch, names)
+    expected = differences(lambda s: flat(gradient(module, s, batch), names), state, names)
     tangents = unflat(np.eye(len(expected)), state, names)
     actual = flat(module.hessian_vector_products(state, batch, tangents), names, leading=1)
     np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-7)
@@ -130,15 +134,7 @@ def test_gauss_newton_is_the_jacobian_around_the_hessian_of_the_loss(penalty: fl
     text = MLP + f"regularize {{\n  l2{{{penalty}}} on weights\n}}\n" * bool(penalty)
     module, state, batch = setting(text)
     names = list(gradient(module, state, batch))
-    jacobian = []
-    for name in names:
-        for place in np.ndindex(state[name].shape):
-            outcomes = []
-            for sign in (1, -1):
-                moved = {**state, name: state[name].copy()}
-                moved[name][place] += sign * 1e-5
-                outcomes.append(module.predict(moved, batch)["z"])
-            jacobian.append((outcomes[0] - outcomes[1]) / 2e-5)
+    jacobian = differences(lambda s: module.predict(s, batch)["z"], state, names)
     z = module.predict(state, batch)["z"]
     p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
     inner = np.einsum("ni,ij->nij", p, np.eye(4)) - np.einsum("ni,nj->nij", p, p)
@@ -192,6 +188,28 @@ def test_a_loss_inside_a_definition_is_found():
     once = plain.gauss_newton_products(state, batch, tangents)
     for name, value in twice.items():
         np.testing.assert_allclose(value, 2 * once[name], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_memory_that_is_used_up_is_let_go(name: str):
+    """When a function returns it holds what it was given, what it returns, and little else."""
+    text = MLP.replace("dense{5} |> sigmoid", "dense{5} |> sigmoid |> dense{4} |> tanh |> dense{3}")
+    module, state, batch = setting(text)
+    tangents = {n: np.ones((2, *a.shape)) for n, a in gradient(module, state, batch).items()}
+    held = {}
+
+    def watch(frame, event, argument):
+        if event == "return" and frame.f_code.co_name == name:
+            held.update(frame.f_locals)
+
+    sys.setprofile(watch)
+    try:
+        getattr(module, name)(state, batch, *([tangents] if name != PRODUCTS[0] else []))
+    finally:
+        sys.setprofile(None)
+    made = [v for v in held if re.fullmatch(r"([dt]_)?(h|logits|ce|dense\w*|sigmoid\w*)(_\d+)?", v)]
+    assert "state" in held
+    assert len(made) < 4, made
 
 
 def test_single_precision_and_python_interface():

@@ -18,6 +18,7 @@ import graphc
 from graphc.ir import OPERATORS, Call, Dim, Graph, Operator, Size, Type, flatten, inline_calls
 from graphc.model.prelude import loss_names
 from graphc.ops.evaluate import evaluate
+from graphc.ops.functions import Function
 from graphc.ops.leaves import Clock, Leaf
 from graphc.ops.random import Draw
 from graphc.passes.project import Project
@@ -63,6 +64,27 @@ class Use:
 
 Row = Callable[..., Any]
 Table = Mapping[str, Row]
+
+AS_IN_PYTHON: Table = {
+    "add": lambda u, x, y: x + y,
+    "subtract": lambda u, x, y: x - y,
+    "multiply": lambda u, x, y: x * y,
+    "negative": lambda u, x: -x,
+    "power": lambda u, x, y: x**y,
+    "less": lambda u, x, y: x < y,
+    "less_equal": lambda u, x, y: x <= y,
+    "greater": lambda u, x, y: x > y,
+    "greater_equal": lambda u, x, y: x >= y,
+    "equal": lambda u, x, y: x == y,
+    "not_equal": lambda u, x, y: x != y,
+    "and": lambda u, x, y: x & y,
+    "or": lambda u, x, y: x | y,
+    "not": lambda u, x: ~x,
+}
+"""Rows that are Python's own operators, in every peer."""
+
+SAME_NAME = ("abs", *(name for name, op in OPERATORS.items() if issubclass(op, Function)))
+"""Functions of one tensor that the peers call by the same name."""
 
 
 @dataclass(frozen=True)

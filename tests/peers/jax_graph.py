@@ -12,10 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from forward_graph import Table, Use
-
-from graphc.ir import OPERATORS
-from graphc.ops.functions import Function
+from forward_graph import AS_IN_PYTHON, SAME_NAME, Table, Use
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_disable_most_optimizations", True)  # functions run once: compile quickly
@@ -111,35 +108,19 @@ def _windows_adjoint(u: Use, d: Tensor) -> Tensor:
     return result
 
 
-SAME = tuple(name for name, op in OPERATORS.items() if issubclass(op, Function))
-"""Functions of one tensor that JAX has under the same name."""
-
 TABLE: Table = {
     "constant": lambda u: jnp.array(u.op.value, dtype=_dtype(u, u.result.kind)),
     "positions": lambda u: jnp.arange(u.size(u.op.size)),
     "length": lambda u: jnp.array(u.size(u.op.size)),
     "dimension": lambda u: jnp.array(u.size(u.op.size), u.real),
-    # arithmetic
-    "add": lambda u, x, y: x + y,
-    "subtract": lambda u, x, y: x - y,
-    "multiply": lambda u, x, y: x * y,
+    # arithmetic and comparisons
+    **AS_IN_PYTHON,
     "divide": lambda u, x, y: x.astype(u.real) / y.astype(u.real),
-    "negative": lambda u, x: -x,
-    "power": lambda u, x, y: x**y,
     # functions
-    **{name: _same(name) for name in (*SAME, "abs")},
+    **{name: _same(name) for name in SAME_NAME},
     "maximum": lambda u, x, y: jnp.where(x > y, x, y),
     "minimum": lambda u, x, y: jnp.where(x < y, x, y),
-    # truth values and choice
-    "less": lambda u, x, y: x < y,
-    "less_equal": lambda u, x, y: x <= y,
-    "greater": lambda u, x, y: x > y,
-    "greater_equal": lambda u, x, y: x >= y,
-    "equal": lambda u, x, y: x == y,
-    "not_equal": lambda u, x, y: x != y,
-    "and": lambda u, x, y: x & y,
-    "or": lambda u, x, y: x | y,
-    "not": lambda u, x: ~x,
+    # choice
     "where": _same("where"),
     "cast": lambda u, x: x.astype(_dtype(u, u.op.kind)),
     "stop_gradient": lambda u, x: jax.lax.stop_gradient(x),

@@ -13,11 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from forward_graph import Table, Use
+from forward_graph import AS_IN_PYTHON, SAME_NAME, Table, Use
 from torch.nn import functional
-
-from graphc.ir import OPERATORS
-from graphc.ops.functions import Function as OneTensor
 
 Tensor = torch.Tensor
 
@@ -143,35 +140,19 @@ def _windows_adjoint(u: Use, d: Tensor) -> Tensor:
     return result
 
 
-SAME = tuple(name for name, op in OPERATORS.items() if issubclass(op, OneTensor))
-"""Functions of one tensor that PyTorch has under the same name."""
-
 TABLE: Table = {
     "constant": _constant,
     "positions": lambda u: torch.arange(u.size(u.op.size)),
     "length": lambda u: torch.tensor(u.size(u.op.size)),
     "dimension": lambda u: torch.tensor(float(u.size(u.op.size)), dtype=u.real),
-    # arithmetic
-    "add": lambda u, x, y: x + y,
-    "subtract": lambda u, x, y: x - y,
-    "multiply": lambda u, x, y: x * y,
+    # arithmetic and comparisons
+    **AS_IN_PYTHON,
     "divide": _divide,
-    "negative": lambda u, x: -x,
-    "power": lambda u, x, y: x**y,
     # functions
-    **{name: _same(name) for name in (*SAME, "abs")},
+    **{name: _same(name) for name in SAME_NAME},
     "maximum": lambda u, x, y: torch.where(x > y, x, y),
     "minimum": lambda u, x, y: torch.where(x < y, x, y),
-    # truth values and choice
-    "less": lambda u, x, y: x < y,
-    "less_equal": lambda u, x, y: x <= y,
-    "greater": lambda u, x, y: x > y,
-    "greater_equal": lambda u, x, y: x >= y,
-    "equal": lambda u, x, y: x == y,
-    "not_equal": lambda u, x, y: x != y,
-    "and": lambda u, x, y: x & y,
-    "or": lambda u, x, y: x | y,
-    "not": lambda u, x: ~x,
+    # choice
     "where": lambda u, c, x, y: torch.where(c, x, y),
     "cast": lambda u, x: x.to(_dtype(u, u.op.kind)),
     "stop_gradient": lambda u, x: x.detach(),

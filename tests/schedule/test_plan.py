@@ -212,22 +212,3 @@ def test_unknown_dimensions_are_an_error() -> None:
     x = s.input("x", Type("real", (symbol("k"),))).apply("exp")
     with pytest.raises(ValueError, match="nothing gives the dimension k"):
         plan(program(s, {("objective", ""): x}), symbols=["n"])
-
-
-def passes(body: Any, names: tuple[str, ...]) -> int:
-    return sum(step.how == "compute" for step in plan_update(body, names).steps)
-
-
-def test_factors_are_gathered() -> None:
-    assert passes(handmade.adam(("w",)).body, ("w", "g", "m", "v")) == 13
-    products = [
-        lambda t, g: 3.0 * (g / t),
-        lambda t, g: t * (g * 3.0),
-        lambda t, g: (3.0 * g) / t,
-        lambda t, g: (g / 3.0) / t,
-    ]
-    for product in products:
-        body = rule("w g", lambda s, w, g, make=product: (w - make(s.clock("t"), g),))
-        assert passes(body, ("w", "g")) == 2
-    shared = rule("w g", lambda s, w, g: ((lambda y: w - 2.0 * y * y)(g * 3.0),))
-    assert passes(shared, ("w", "g")) == 4

@@ -24,8 +24,7 @@ from graphc.backends.numpy.text import (
 )
 from graphc.backends.numpy.writer import WIDTH, Writer, harmless
 from graphc.ir import UNICODE, Formula, Node, Type, WriteContext
-from graphc.ops.arithmetic import Power
-from graphc.ops.leaves import Clock, Constant, Input
+from graphc.ops.leaves import Clock, Input
 from graphc.ops.random import Draw
 from graphc.ops.reductions import Sum
 from graphc.ops.shapes import Transpose
@@ -194,10 +193,6 @@ class InPlace:
 
     def _faster(self, node: Node, out: str) -> str | None:
         """The same result by a quicker call, where there is one."""
-        if isinstance(node.op, Power):
-            exponent = self.graph[node.inputs[1]].op
-            if isinstance(exponent, Constant) and exponent.value == 2:
-                return f"np.square({self.array_text(node.inputs[0])}, out={out})"
         if isinstance(node.op, Sum):
             return self._sum_by_product(node, node.op.axis, out)
         return None

@@ -33,7 +33,7 @@ _FUNCTIONS = {
     for op in OPERATORS.values()
     for name in (getattr(op, "ufunc", ""), getattr(op, "method", ""))
     if name
-} | {"copyto", "dot", "matmul", "square", "float64", "arange", "ones", "array", "asarray"}
+} | {"copyto", "dot", "matmul", "float64", "arange", "ones", "array", "asarray"}
 _FUNCTIONS |= {f"{name}_reduce" for name in _FUNCTIONS}
 _BUILTINS = {name for name in dir(builtins) if name.islower()}
 _RESERVED = frozenset({*_FACE.split(), *_LOCALS.split(), *_FUNCTIONS, *_BUILTINS, *keyword.kwlist})
@@ -107,8 +107,8 @@ def name_values(
     """A name for every node that is computed, leaves and literals aside.
 
     A value that the model names keeps its name, a root that has none gets its hint, a gradient is
-    ``d_`` and what it is the gradient of. Every other value is numbered after the named
-    one that it goes into: ``h_1``.
+    ``d_`` and what it is the gradient of, a derivative along tangents ``t_`` and what moves. Every
+    other value is numbered after the named one that it goes into: ``h_1``.
     """
     wanted = [node for node in order if how[node.id] not in ("leaf", "literal") or _clock(node)]
     result: dict[int, str] = {}
@@ -117,7 +117,7 @@ def name_values(
         if own:
             result[node.id] = names.fresh(own)
     stems = _stems(order, hints)
-    last = {stems[node.id]: node.id for node in wanted if node.origin.adjoint_of}
+    last = {stems[n.id]: n.id for n in wanted if n.origin.adjoint_of or n.origin.tangent_of}
     for node in wanted:
         if node.id in result:
             continue
@@ -140,6 +140,8 @@ def _stems(order: Sequence[Node], hints: Mapping[int, str]) -> dict[int, str]:
             stem = node.name or hints[node.id]
         elif node.origin.adjoint_of:
             stem = f"d_{node.origin.adjoint_of}"
+        elif node.origin.tangent_of:
+            stem = f"t_{node.origin.tangent_of}"
         else:
             stem = inherited.get(node.id, node.op.name)
         stems[node.id] = stem

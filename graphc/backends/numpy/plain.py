@@ -22,7 +22,7 @@ from graphc.backends.numpy.text import (
     remark,
     write_sections,
 )
-from graphc.backends.numpy.writer import Writer
+from graphc.backends.numpy.writer import WIDTH, Writer
 from graphc.ir import Graph, Node, WriteContext
 from graphc.ops.leaves import Clock
 from graphc.ops.logic import Cast
@@ -32,6 +32,9 @@ from graphc.schedule import How, backward_part, classify, ordered
 __all__ = ["PlainBody"]
 
 LeafText = Callable[[Node], str]
+
+LET_GO = 4
+"""Arrays that are deleted together."""
 
 
 @dataclass
@@ -124,6 +127,38 @@ class PlainBody:
             self.graph[i].tensor.kind == "real" and self.how[i] != "literal" for i in node.inputs
         )
 
+    # -- memory
+
+    def let_go(self) -> None:
+        """Delete arrays after their last use, a few at a time, so that their memory serves again.
+
+        Memory that is new to the process costs more time than arithmetic on large arrays does.
+        """
+        dead = self._last_used()
+        lines: list[Line] = []
+        waiting: list[str] = []
+        for position, line in enumerate(self.lines):
+            lines.append(line)
+            waiting += dead.get(position, [])
+            if len(waiting) >= LET_GO:
+                lines += [(text, "", None) for text in _deletions(waiting)]
+                waiting = []
+        self.lines = lines
+
+    def _last_used(self) -> dict[int, list[str]]:
+        """Names of the arrays that the line at each position is the last to read."""
+        kept = {self.value[id] for id in self.roots}
+        last: dict[str, int] = {}
+        for position, (_, _, node) in enumerate(self.lines):
+            read = node.inputs if node is not None else ()
+            for id in read:
+                if self.how[id] in ("compute", "view") and self.value[id] not in kept:
+                    last[self.value[id]] = position
+        found: dict[int, list[str]] = {}
+        for name, position in last.items():
+            found.setdefault(position, []).append(name)
+        return found
+
     # -- writing
 
     def reads(self, name: str) -> bool:
@@ -145,3 +180,9 @@ class PlainBody:
         """A root as a Python float, or as it is where it is not a single number."""
         single = self.graph[id].tensor.shape == ()
         return f"float({self.value[id]})" if single else self.value[id]
+
+
+def _deletions(names: list[str]) -> list[str]:
+    """Statements that delete names: one if it fits a line, else one a name."""
+    together = f"del {', '.join(names)}"
+    return [together] if len(together) <= WIDTH - 4 else [f"del {name}" for name in names]

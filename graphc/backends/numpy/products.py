@@ -2,42 +2,60 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
 from graphc.backends.numpy.functions import print_function
 from graphc.backends.numpy.plain import PlainBody
 from graphc.backends.numpy.text import DTYPES
 from graphc.backends.numpy.writer import Writer, quoted
 from graphc.model.program import Program, Programs
+from graphc.ops.arithmetic import Add, Divide, Multiply, Subtract
+from graphc.ops.matmul import Matmul
+from graphc.ops.reductions import Reduction
 
 __all__ = ["print_products"]
 
+OWNED = (Add, Subtract, Multiply, Divide, Matmul, Reduction)
+"""Operators whose result NumPy always writes to a new array. What other roots are is copied."""
+
 _DOCS = {
-    "per_example_gradients": "Gradients of the objective of each example alone: [n, …] by name.",
-    "hessian_vector_products": "The objective's Hessian times each tangent.",
-    "gauss_newton_products": "The generalised Gauss-Newton matrix times each tangent.",
+    "hessian_vector_products": "The objective's Hessian times each tangent",
+    "gauss_newton_products": "The generalised Gauss-Newton matrix times each tangent",
 }
+_STEMS = {"hessian_vector_products": "Hv", "gauss_newton_products": "Gv"}
 
 
 def print_products(w: Writer, programs: Programs) -> None:
     """Every function of ``programs.products``."""
     for name, program in programs.products.items():
         if name == "per_example_gradients":
-            _print(w, program, f"{name}(state, batch)", "gradient", _DOCS[name])
+            doc = "Gradients of the objective of each example alone: [n, …] by parameter."
+            _print(w, program, f"{name}(state, batch)", program.named("gradient"), "d", doc)
         else:
-            doc = f"{_DOCS[name]} Tangents and results by parameter, [k, …] each."
-            _print(w, program, f"{name}(state, batch, tangents)", "product", doc)
+            doc = f"{_DOCS[name]}, both [k, …] by parameter."
+            head, stem = f"{name}(state, batch, tangents)", _STEMS[name]
+            _print(w, program, head, program.named("product"), stem, doc)
 
 
-def _print(w: Writer, program: Program, head: str, role: str, doc: str) -> None:
-    roots = program.named(role)
+def _print(
+    w: Writer, program: Program, head: str, roots: Mapping[str, int], stem: str, doc: str
+) -> None:
+    """A function that returns the roots; the variable of one is ``stem_name``."""
 
     def finish(body: PlainBody, out: Writer) -> None:
-        items = [f"{quoted(n)}: {_whole(body, i)}" for n, i in roots.items()]
+        body.let_go()
+        shared = {id for id, count in Counter(roots.values()).items() if count > 1}
+        items = [f"{quoted(n)}: {_whole(body, i, i in shared)}" for n, i in roots.items()]
         out.items("return {", items, "}")
 
-    hints = {id: f"d_{name}" for name, id in roots.items()}
+    hints = {id: f"{stem}_{name}" for name, id in roots.items()}
     print_function(w, program, f"def {head}:", doc, roots.values(), hints, finish)
 
 
-def _whole(body: PlainBody, id: int) -> str:
-    """A root as an array of its own: not a view of a smaller one, nor of what was given."""
+def _whole(body: PlainBody, id: int, shared: bool) -> str:
+    """A root as an array of its own: not a view of another one, nor of what was given."""
+    op = body.graph[id].op
+    if body.how[id] == "compute" and isinstance(op, OWNED) and not shared:
+        return body.value[id]
     return f"np.array({body.array_text(id)}, dtype={DTYPES['real']})"
