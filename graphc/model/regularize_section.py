@@ -11,6 +11,7 @@ from graphc.diagnostics import Span
 from graphc.ir import Body, Type
 from graphc.language import tree
 from graphc.model import bodies
+from graphc.model.builtins import BUILTINS
 from graphc.model.frame import nearest
 from graphc.model.meanings import Definition, DefinitionUse, Poison
 from graphc.model.program import Penalty, Splice
@@ -88,6 +89,8 @@ def _splice(reader: SectionReader, rule: tree.Placed, use: DefinitionUse) -> Spl
         home = reader.frame.home
         known = [*reader.frame.bindings, *definitions, *home.known()]
         unused = f"the model never uses `{pattern}`" if home.find(pattern) else ""
+        if pattern in BUILTINS:
+            unused = f"`{pattern}` is a primitive: name the value, or a definition that uses it"
         reader.frame.error(
             "E507",
             f"`{pattern}` selects no value",

@@ -107,7 +107,16 @@ class GaussNewtonProducts:
                 f"the objective of {program.spec.name} depends on no value `{name}`",
                 help="cut at a value that the model file names",
             )
-        return found[-1]
+        cut = found[-1]
+        learned = set(_learned(program).values())
+        if cut in learned or not learned & program.graph.ancestors([cut]):
+            raise TypeRuleError(
+                "E231",
+                f"`{name}` is no output of a network: "
+                + ("it is a parameter" if cut in learned else "it depends on no parameter"),
+                help="cut at a value between the parameters and the loss",
+            )
+        return cut
 
 
 def _open_calls_around(program: Program, losses: frozenset[str]) -> None:

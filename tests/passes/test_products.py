@@ -245,6 +245,9 @@ def test_tangents_that_do_not_fit(change, message: str):
     [
         (MLP, {"products": ["hessian"]}, "no function is called hessian"),
         (MLP, {"products": PRODUCTS, "cut": "logitz"}, "depends on no value `logitz`"),
+        (MLP, {"products": PRODUCTS, "cut": "x"}, "`x` .* depends on no parameter"),
+        (MLP, {"products": PRODUCTS, "cut": "y"}, "`y` .* depends on no parameter"),
+        (MLP, {"products": PRODUCTS, "cut": "logits.dense1.W"}, "it is a parameter"),
         (
             "model m\nparam w: real = 1\nloss f = w^2\n",
             {"products": ["gauss_newton_products"]},
