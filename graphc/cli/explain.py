@@ -32,8 +32,8 @@ def command(
     """Derive the gradient of a model's objective by NAME.
 
     NAME is a parameter, an input or any named value; the model is that of evaluation, without
-    dropout and noise. Numbers are shown as far as the inputs have
-    example values; parameters have their initial ones.
+    dropout and noise. Numbers are shown as far as the inputs have example values; parameters have
+    their initial ones.
     """
     from graphc import session
     from graphc.cli.show import show_warnings

@@ -45,6 +45,8 @@ TYPES: tuple[Type, ...] = (
     Type("real", (_N, 2)),
 )
 """Operand types to try, the most telling first."""
+SPOKEN = {"sequence": Type("real", (_N, 8, 4)), "images": Type("real", (_N, 8, 8, 4))}
+"""Operand types that a comment speaks of, which are tried before."""
 CHOICES: tuple[Meaning, ...] = (Const(2), Const(0.5), Const(4), DefinitionUse("tanh"))
 """Values to try for an attribute that needs one."""
 MOST_TRIES = 400
@@ -69,6 +71,8 @@ class Elaborated:
     results: tuple[tuple[str, int], ...]
     derivative: tuple[int, int] | None = None
     note: str = ""
+    states: tuple[int, ...] = ()
+    """Those of ``declared`` that no gradient flows into."""
 
     @property
     def names(self) -> dict[int, str]:
@@ -159,14 +163,13 @@ def _tries(
     if definition.tree.kind == "optimizer":
         pairs = [(Type("real"),) * count]
     else:
-        pairs = sorted(product(TYPES, repeat=count), key=_unusual)[:MOST_TRIES]
+        spoken = [type for word, type in SPOKEN.items() if word in definition.tree.doc]
+        types = (*spoken, *(type for type in TYPES if type not in spoken))
+        pairs = sorted(product(types, repeat=count), key=lambda pair: sum(map(types.index, pair)))
+        pairs = pairs[:MOST_TRIES]
     for values_ in product(CHOICES, repeat=len(required)):
         for types in pairs:
             yield types, dict(zip(required, values_, strict=True))
-
-
-def _unusual(types: tuple[Type, ...]) -> int:
-    return sum(TYPES.index(type) for type in types)
 
 
 def elaborate_definition(
@@ -199,6 +202,7 @@ class _Elaboration:
         self.frame.active = frozenset({(definition.name, id(definition))})
         self.frame.in_data = "fitted" in self.tree.span.text
         self.declared: list[int] = []
+        self.states: list[int] = []
         self.symbolic: list[int] = []
         self.count = 0
         if kind == "layer":
@@ -214,6 +218,8 @@ class _Elaboration:
     def _lift(self, lifted: Lifted) -> Value:
         value = self._operand(lifted.name, lifted.type)
         self.declared.append(value.id)
+        if lifted.kind == "state":
+            self.states.append(value.id)
         return value
 
     def run(self, given: Mapping[str, Meaning], symbolic: set[str]) -> Elaborated | None:
@@ -242,6 +248,7 @@ class _Elaboration:
             tuple(results),
             self._derivative(scope, results),
             fans,
+            tuple(self.states),
         )
 
     def _reads_fans(self) -> bool:

@@ -9,10 +9,12 @@ printed is left to ``derivation_text``.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, TypeVar
 
 from graphc.ir import LATEX, UNICODE, Builder, Call, Graph, TupleType
+from graphc.ops.leaves import Item
 from graphc.passes.differentiate import Contribution as Noted
 from graphc.passes.differentiate import Gradients
 from graphc.render.folding import folded
@@ -39,10 +41,12 @@ def derive(
     model: str,
     numbers: Numbers,
     most: int | None = None,
+    setting: str = "",
 ) -> Derivation:
     """The derivation by the node ``wanted``; takes the graph over. ``most`` bounds the steps, and
-    the contributions to each."""
-    return _Deriver(graph, objective, wanted, model, numbers, most).run()
+    the contributions to each; ``setting`` is said in front."""
+    found = _Deriver(graph, objective, wanted, model, numbers, most).run()
+    return replace(found, setting=setting, lengths=numbers.dims)
 
 
 class _Either:
@@ -160,6 +164,7 @@ class _Deriver:
         }
 
     def _formula(self, id: int) -> Formulas:
+        id = self._alone(id)
         titled = self.titles.names
         reached = self.graph.frontier(self.graph[id].inputs, titled)
         names = {i: Leaf(titled[i]) for i in reached}
@@ -169,6 +174,15 @@ class _Deriver:
         if long and isinstance(op, Call):
             return self._first_operand(op, names.get(self.graph[id].inputs[0], Leaf("…")))
         return Formulas(unicode.text, latex.text)
+
+    def _alone(self, id: int) -> int:
+        """For the one value of a definition that is used of several, the definition."""
+        node = self.graph[id]
+        if not isinstance(node.op, Item):
+            return id
+        (call,) = node.inputs
+        used = {i for i in self.graph.users(call) if i < self.end}
+        return call if used == {id} else id
 
     def _first_operand(self, call: Call, operand: Leaf) -> Formulas:
         """A use of a definition with more operands than can be read."""
@@ -180,15 +194,18 @@ class _Deriver:
 
     def _expansion(self, id: int) -> Formulas | None:
         """The formula of a definition in terms of what it is applied to."""
-        op = self.graph[id].op
-        if not isinstance(op, Call) or len(op.body.results) != 1:
+        op, item = self.graph[id].op, 0
+        if isinstance(op, Item):
+            item, (id,) = op.index, self.graph[id].inputs
+            op = self.graph[id].op
+        if not isinstance(op, Call):
             return None
         names = {}
         for operand, source in zip(op.body.operands, self.graph[id].inputs, strict=True):
             if source not in self.titles.names:
                 return None
             names[operand] = Leaf(self.titles.names[source])
-        result = op.body.results[0]
+        result = op.body.results[item]
         if result in names:
             return Formulas(names[result].formula(UNICODE).text, names[result].formula(LATEX).text)
         unicode = compose(op.body.graph, result, names, UNICODE).text
@@ -273,9 +290,21 @@ class _Deriver:
             return None, None
         coefficient = getattr(self.terms[term], "coefficient", 1.0)
         rest = self.terms.product(factors.items(), coefficient)
-        upstream = self.gradients[user]
-        value = self.numbers.with_ones(self.graph, note.value, upstream, self.end)
-        return Formulas.of(self.terms, rest), value
+        return Formulas.of(self.terms, rest), self._factor(
+            note, self.titles.results(self.graph, user)[0]
+        )
+
+    def _factor(self, note: Noted, result: int) -> Array | None:
+        """What a contribution is for a gradient of ones that flows in at one result of the use."""
+        user = self.titles.consumer(self.graph, note.user)
+        others = [
+            self.gradients[other]
+            for other in self.titles.results(self.graph, user)
+            if other != result and other in self.gradients
+        ]
+        return self.numbers.with_ones(
+            self.graph, note.value, self.gradients[result], self.end, others
+        )
 
     # -- paths
 
@@ -319,7 +348,7 @@ class _Deriver:
             return None
         share = 1.0
         for (_, user), note in zip(pairwise(ids), notes, strict=True):
-            local = self.numbers.with_ones(self.graph, note.value, self.gradients[user], self.end)
+            local = self._factor(note, user)
             if local is None:
                 return None
             share = share * float(local)

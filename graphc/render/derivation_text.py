@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from graphc.diagnostics import Span
 from graphc.ir import LATEX, UNICODE
+from graphc.render.layout import WIDTH, Row, padded, table, width, wrapped
 from graphc.render.numbers import brief
 from graphc.render.steps import Contribution, Derivation, Path, Step
 
 __all__ = ["derivation_latex", "derivation_text"]
 
 WIDEST = 60
-"""Columns beyond which a formula no longer moves what stands right of it."""
+"""Columns in which a value's formula and its definition's stand on one line."""
 
 MOST_SUMMANDS = 8
 """Contributions that the last line still spells out."""
@@ -29,9 +30,9 @@ def derivation_text(derivation: Derivation) -> str:
     lines = [_title(derivation)]
     if derivation.nothing:
         return "\n".join([*lines, "", f"{derivation.nothing}: ∂{_by(derivation)} = 0", ""])
-    lines += [_reading(derivation), "", "forward"]
+    lines += [*_reading(derivation), "", "forward"]
     steps = set(map(id, derivation.steps))
-    lines += _table(
+    lines += table(
         [
             row
             for step in _forward(derivation)
@@ -40,7 +41,7 @@ def derivation_text(derivation: Derivation) -> str:
     )
     lines += _left_out(derivation)
     lines += ["", f"backward, from {derivation.objective} to {derivation.name}"]
-    lines += _table(_backward_rows(derivation))
+    lines += table(_backward_rows(derivation))
     lines += ["", *_conclusion(derivation), ""]
     return "\n".join(lines)
 
@@ -50,24 +51,52 @@ def _by(derivation: Derivation) -> str:
 
 
 def _title(derivation: Derivation) -> str:
-    return f"∂{_by(derivation)} in {derivation.model}"
+    title = f"∂{_by(derivation)} in {derivation.model}"
+    return f"{title}, {derivation.setting}" if derivation.setting else title
 
 
-def _reading(derivation: Derivation) -> str:
-    """The line that says how gradients are written."""
+def _reading(derivation: Derivation) -> list[str]:
+    """The lines that say how gradients, and signs that need it, are written."""
     names = [step.name for step in derivation.steps]
     short = next((name for name in names if len(name) == 1), None)
     long = next((name for name in names if len(name) > 1 and name != derivation.objective), None)
     shown = [UNICODE.adjoint(name).text for name in (short, long) if name]
     meant = [f"∂{derivation.objective}/∂{name}" for name in (short, long) if name]
-    verb = "stands" if len(shown) == 1 else "stand"
-    return f"{' and '.join(shown)} {verb} for {' and '.join(meant)}; [c] is 1 where c holds, else 0"
+    said = []
+    if shown:
+        verb = "stands" if len(shown) == 1 else "stand"
+        said.append(f"{' and '.join(shown)} {verb} for {' and '.join(meant)}")
+    formulas = list(_formulas(derivation))
+    said += [text for mark, text in MARKS if any(mark.search(formula) for formula in formulas)]
+    said += [
+        f"{name} is {length}"
+        for name, length in derivation.lengths.items()
+        if any(re.search(rf"\b{re.escape(name)}\b", formula) for formula in formulas)
+    ]
+    return wrapped("; ".join(said), WIDTH, "") if said else []
+
+
+MARKS = tuple(
+    (re.compile(mark), text)
+    for mark, text in (
+        (r"\[[^{}]* [<>=≤≥≠] |\[¬", "[c] is 1 where c holds, else 0"),
+        ("[₀-₉]", "Σ₀ sums over the first axis, Σ₁ over the second"),
+        ("⊗", "a ⊗ b has the elements aᵢ·bⱼ"),
+        (r"at\[", "at[i](v) is v at the places i, else 0"),
+        ("overlap_add", "overlap_add sums what windows that overlap pass back"),
+        ("…", "… stands for what is too long to be read"),
+    )
+)
+"""Signs that not every reader knows, and what they mean."""
+
+
+def _formulas(derivation: Derivation) -> Iterator[str]:
+    for step in (*derivation.given, *derivation.steps):
+        yield from (item.unicode for item in (step.formula, step.expansion) if item is not None)
+        yield from (item.formula.unicode for item in step.contributions)
 
 
 # ------------------------------------------------------------------------------ tables
-
-Row = tuple[str, str, str, str]
-"""Left side, formula, numbers, place."""
 
 
 def _forward(derivation: Derivation) -> list[Step]:
@@ -81,19 +110,25 @@ def _forward(derivation: Derivation) -> list[Step]:
 def _forward_rows(step: Step, given: bool) -> list[Row]:
     """A value with its formula; of one off the path that has a number, the number alone."""
     number = brief(step.value)
-    right = f"= {number}" if number else ""
     if step.formula is None:
-        return [(step.name, right or f": {step.type}", "", _place(step.span))]
+        return [(step.name, f"= {number}" if number else f": {step.type}", "", _place(step.span))]
+    right = f"= {number}" if number else _shape(step)
     formulas = [f"= {item.unicode}" for item in (step.formula, step.expansion) if item is not None]
     if given and number:
         formulas = []
-    if sum(map(_width, formulas)) < WIDEST:
+    if sum(map(width, formulas)) < WIDEST:
         formulas = [" ".join(formulas)]
     first, *rest = formulas
     place = _place(step.span)
     if not rest:
         return [(step.name, first, right, place)]
     return [(step.name, first, "", place), ("", rest[0], right, "")]
+
+
+def _shape(step: Step) -> str:
+    """``: [n, 64]``; nothing for a single number."""
+    _, bracket, sizes = step.type.partition("[")
+    return f": [{sizes}" if bracket else ""
 
 
 def _backward_rows(derivation: Derivation) -> list[Row]:
@@ -150,31 +185,6 @@ def _fenced(number: str) -> str:
     return f"({number})" if number.startswith("−") else number
 
 
-def _table(rows: Sequence[Row]) -> list[str]:
-    """Rows in columns; a long formula pushes only its own row."""
-    first = max((_width(row[0]) for row in rows), default=0)
-    second = _column(row[1] for row in rows)
-    third = _column(row[2] for row in rows)
-    lines = []
-    for left, formula, right, place in rows:
-        line = f"  {_padded(left, first)}  {_padded(formula, second)}  {_padded(right, third)}"
-        lines.append(f"{line}  {place}".rstrip())
-    return lines
-
-
-def _column(cells: Iterable[str]) -> int:
-    return max((w for cell in cells if (w := _width(cell)) <= WIDEST), default=0)
-
-
-def _padded(text: str, width: int) -> str:
-    return text + " " * max(0, width - _width(text))
-
-
-def _width(text: str) -> int:
-    """Columns on a terminal: a bar over a letter takes none."""
-    return sum(not unicodedata.combining(letter) for letter in text)
-
-
 def _place(span: Span | None) -> str:
     if span is None:
         return ""
@@ -196,18 +206,33 @@ def _conclusion(derivation: Derivation) -> list[str]:
     step = derivation.result
     assert step is not None
     formula = " + ".join(item.formula.unicode for item in step.contributions) or "1"
-    start = f"∂{_by(derivation)} = "
     many = step.contribution_count > MOST_SUMMANDS
-    lines = [start + (step.gradient_name.unicode if many else formula.replace("+ −", "− "))]
+    lines = [step.gradient_name.unicode if many else formula.replace("+ −", "− ")]
     numbers = [brief(item.value) for item in step.contributions]
     small = all(item.value is not None and np.size(item.value) == 1 for item in step.contributions)
     if len(numbers) > 1 and small and not many:
-        summed = " + ".join(numbers).replace("+ −", "− ")
-        lines.append(f"{'= ':>{len(start)}}{summed}")
+        lines.append(" + ".join(numbers).replace("+ −", "− "))
     if step.gradient is not None:
-        lines.append(f"{'= ':>{len(start)}}{brief(step.gradient)}")
+        lines.append(brief(step.gradient))
+    start = f"∂{_by(derivation)} = "
+    lines = _aligned(start, lines)
     paths = _paths(derivation)
     return [*paths, *([""] if paths else []), *lines]
+
+
+def _aligned(start: str, lines: Sequence[str]) -> list[str]:
+    """Equal things below each other, their signs in one column."""
+    shown = []
+    if width(start) > WIDTH // 2:
+        shown, start, lines = [start.rstrip(" =")], "    = ", ["", *lines]
+    room = WIDTH - width(start)
+    for i, line in enumerate(lines):
+        if not line:
+            continue
+        first, *rest = wrapped(line, room, "  ")
+        shown.append(padded("" if i else start[:-2], width(start) - 2) + f"= {first}")
+        shown += [" " * width(start) + more for more in rest]
+    return shown
 
 
 def _paths(derivation: Derivation) -> list[str]:
@@ -221,19 +246,23 @@ def _paths(derivation: Derivation) -> list[str]:
     for path in derivation.paths:
         alike.setdefault(path.names, []).append(path)
     rows = [_path_row(names, paths) for names, paths in alike.items()]
-    return [f"{count} from {derivation.name} to {derivation.objective}", *_table(rows)]
+    column = max(width(path) for path, _ in rows)
+    lines = []
+    for names, share in rows:
+        lines += wrapped(f"  {padded(names, column)}  {share}".rstrip(), WIDTH)
+    return [f"{count} from {derivation.name} to {derivation.objective}", *lines]
 
 
 def _large(count: int) -> str:
     return f"{count:,}" if count < 10**9 else f"about {UNICODE.number(float(count))}"
 
 
-def _path_row(names: tuple[str, ...], paths: Sequence[Path]) -> Row:
+def _path_row(names: tuple[str, ...], paths: Sequence[Path]) -> tuple[str, str]:
     """A path with its share; several uses of a value by the same one are told together."""
     values = [path.value for path in paths if path.value is not None]
     share = brief(sum(values)) if len(values) == len(paths) else ""
     times = f", {len(paths)} times" if len(paths) > 1 else ""
-    return " → ".join(names) + times, share, "", ""
+    return " → ".join(names) + times, share
 
 
 # ------------------------------------------------------------------------------- LaTeX

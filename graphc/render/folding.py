@@ -179,4 +179,14 @@ def _without(terms: Terms, term: Product, old: int) -> tuple[list[tuple[int, flo
             return None
         left[factor] = own - exponent
     kept = [(f, e) for f, e in left.items() if e != 0]
-    return kept, term.coefficient / inner.coefficient
+    coefficient = term.coefficient / inner.coefficient
+    if abs(inner.coefficient) != 1 and _is_harder(coefficient, term.coefficient):
+        return None
+    return kept, coefficient
+
+
+def _is_harder(number: float, than: float) -> bool:
+    """Whether a number is written longer than another: ``Σ x`` is no ``4·mean(x)``."""
+    if abs(number) == 1 or abs(than) == 1:
+        return abs(number) != 1
+    return len(f"{abs(number):.6g}") > len(f"{abs(than):.6g}")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from graphc.ir import Formula, Graph, Node, Notation, Operator, Size, Type
 from graphc.ir.notation import Binds
+from graphc.ops.einsum import Einsum, split_equation
 from graphc.ops.leaves import Constant, Dimension, Item, Length
 from graphc.ops.reductions import Reduction
 from graphc.ops.shapes import Reshape
@@ -60,7 +61,8 @@ def _neutral(graph: Graph, node: Node) -> int | None:
 
 def _operand(graph: Graph, node: Node, source: int, formula: Formula) -> Formula:
     """An operand; products of matrices and products element by element stand apart."""
-    pair = {node.op.name, graph[source].op.name}
+    names = (node.op.name, graph[source].op.name)
+    pair = {"matmul" if name == "einsum" else name for name in names}
     apart = pair == {"matmul", "multiply"} and formula.binds == Binds.PRODUCT
     matrices = all(graph[i].type.shape for i in node.inputs) if apart else False  # type: ignore[union-attr]
     return Formula(formula.text, Binds.QUOTIENT) if matrices else formula
@@ -81,12 +83,30 @@ def written(
         return dimension(op.size, f)
     if isinstance(op, Item):
         return f.index(args[0], str(op.index))
+    if isinstance(op, Einsum):
+        return _matrix_product(op, args, f) or op.formula(f, *args)
     if isinstance(op, Reduction) and isinstance(types[0], Type):
         whole = op.axis == tuple(range(types[0].rank))
         return f.total(op.name, args[0]) if whole else op.formula(f, *args)
     if not args and hasattr(op, "label"):
         return f.symbol(op.label)
     return op.formula(f, *args)
+
+
+def _matrix_product(op: Einsum, args: Sequence[Formula], f: Notation) -> Formula | None:
+    """Products of matrices by letters as such: ``td,sd->ts`` is ``q·kᵀ``."""
+    terms, output = split_equation(op.equation)
+    if len(terms) != 2 or any(len(term) < 2 for term in (*terms, output)):
+        return None
+    left, right = terms
+    row, column = output[-2], output[-1]
+    shared = set(left[-2:]) & set(right[-2:]) - set(output)
+    apart = left[:-2] == right[:-2] == output[:-2] and row in left[-2:] and column in right[-2:]
+    if len(shared) != 1 or not apart or row == column:
+        return None
+    first = f.transpose(args[0]) if left[-1] == row else args[0]
+    second = f.transpose(args[1]) if right[-2] == column else args[1]
+    return f.multiply(first, second)
 
 
 def dimension(size: Size, f: Notation) -> Formula:

@@ -76,8 +76,15 @@ class Adjoints:
     found: Mapping[int, tuple[int, int]]
 
 
-def adjoints(graph: Graph, operands: Mapping[int, str], result: int, name: str) -> Adjoints:
-    """What the result, called ``name``, passes to each of the named operands."""
+def adjoints(
+    graph: Graph,
+    operands: Mapping[int, str],
+    result: int,
+    name: str,
+    parts: Mapping[int, str] | None = None,
+) -> Adjoints:
+    """What the result, called ``name``, passes to each of the named operands. ``parts`` are other
+    values that are called by a name."""
     scratch = graph.copy()
     builder = Builder(scratch)
     upstream = builder.place(Operand(-1, f"d_{name}"), (), scratch[result].tensor)
@@ -87,7 +94,8 @@ def adjoints(graph: Graph, operands: Mapping[int, str], result: int, name: str) 
         values = Gradients().backward(builder, {result: upstream}, wanted)
     terms = Terms()
     known: Known = {
-        id: terms.leaf(Leaf(label), scratch[id].tensor.shape) for id, label in operands.items()
+        id: terms.leaf(Leaf(label), scratch[id].tensor.shape)
+        for id, label in {**(parts or {}), **operands}.items()
     }
     known[upstream.id] = terms.leaf(Leaf(name, adjoint=True), upstream.shape)
     found = {}
@@ -98,10 +106,15 @@ def adjoints(graph: Graph, operands: Mapping[int, str], result: int, name: str) 
 
 
 def local_derivatives(
-    graph: Graph, operands: Mapping[int, str], result: int, name: str = RESULT
+    graph: Graph,
+    operands: Mapping[int, str],
+    result: int,
+    name: str = RESULT,
+    parts: Mapping[int, str] | None = None,
 ) -> list[LocalDerivative]:
-    """The contribution to the gradient of each real operand, ``name`` being the result's own."""
-    passed = adjoints(graph, operands, result, name)
+    """The contribution to the gradient of each real operand, ``name`` being the result's own and
+    ``parts`` names of values between."""
+    passed = adjoints(graph, operands, result, name, parts)
     return [
         LocalDerivative(
             label,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -59,16 +59,20 @@ class Numbers:
             for size in type.shape
         )
 
-    def with_ones(self, graph: Graph, id: int, upstream: int, end: int) -> Array | None:
-        """The value of ``id`` if the gradient ``upstream`` were one everywhere.
+    def with_ones(
+        self, graph: Graph, id: int, upstream: int, end: int, others: Iterable[int] = ()
+    ) -> Array | None:
+        """The value of ``id`` if the gradient ``upstream`` were one everywhere, ``others`` zero.
 
         What was computed forward, nodes before ``end``, stays as it is. None where a result has
         another shape than the gradient: then it is no element-wise factor.
         """
         if id not in self.values or upstream not in self.values:
             return None
-        stop = _Forward(self.values, end, upstream)
+        zero = [i for i in others if i in self.values]
+        stop = _Forward(self.values, end, {upstream, *zero})
         known = {i: self.values[i] for i in graph.frontier([id], stop)}
+        known.update((i, np.zeros_like(np.asarray(self.values[i], np.float64))) for i in zero)
         known[upstream] = np.ones_like(np.asarray(self.values[upstream], dtype=np.float64))
         (found,) = evaluate(graph, [id], self.leaves, operands=known, dims=self.dims)
         shape = np.shape(self.values[upstream])
@@ -76,29 +80,37 @@ class Numbers:
 
 
 class _Forward:
-    """Values that were computed forward, and the gradient that is replaced."""
+    """Values that were computed forward, and the gradients that are replaced."""
 
-    def __init__(self, values: Mapping[int, Array], end: int, upstream: int) -> None:
+    def __init__(self, values: Mapping[int, Array], end: int, upstream: Container[int]) -> None:
         self.values, self.end, self.upstream = values, end, upstream
 
     def __contains__(self, id: object) -> bool:
-        return id == self.upstream or (id in self.values and isinstance(id, int) and id < self.end)
+        known = id in self.values and isinstance(id, int) and id < self.end
+        return known or id in self.upstream
 
 
-def brief(value: Array | None, most: int = 6) -> str:
-    """A number, a short array in full, or the shape with what its elements are like."""
+MOST = 24
+"""Elements of an array that is shown in full."""
+ALIKE = 6
+"""Equal elements that are still listed one by one."""
+
+
+def brief(value: Array | None, most: int = MOST) -> str:
+    """A number, a small array in full, or the shape with what its elements are like."""
     if value is None:
         return ""
     array = np.asarray(value)
     if array.ndim == 0:
         return number(array[()])
-    if array.size <= most and array.ndim <= 2:
+    alike = array.size > ALIKE and bool((array == array.flat[0]).all())
+    if array.size <= most and array.ndim <= 2 and not alike:
         return _listed(array)
-    shape = "×".join(map(str, array.shape))
+    shape = f"{'×'.join(map(str, array.shape))} numbers"
     if not array.size:
-        return f"{shape}, empty"
+        return shape
     real = array.astype(np.float64)
-    if (real == real.flat[0]).all():
+    if alike:
         return f"{shape}, all {number(real.flat[0])}"
     parts = (f"mean {number(real.mean())}", f"between {number(real.min())}")
     return f"{shape}, {', '.join(parts)} and {number(real.max())}"

@@ -6,10 +6,11 @@ it elaborates to.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from graphc.ir import LATEX, OPERATORS, UNICODE, Graph, Notation, Operator, is_real
+from graphc.ir import LATEX, OPERATORS, UNICODE, Call, Graph, Notation, Operator, Type, is_real
 from graphc.language import tree
 from graphc.language.format import format_expr
 from graphc.model.builtin_use import REQUIRED
@@ -26,7 +27,7 @@ from graphc.render.local import Formulas, LocalDerivative, build_sample, local_d
 from graphc.render.reading import Known, read
 from graphc.render.terms import Terms
 
-__all__ = ["Page", "Shown", "definition_page", "primitive_page", "signature"]
+__all__ = ["Page", "Shown", "definition_page", "named_parts", "primitive_page", "signature"]
 
 RESULTS = ("y", "f", "r", "s")
 """Names for the value of a definition, the first that no operand has."""
@@ -86,7 +87,7 @@ def _shown(found: Elaborated) -> tuple[Shown, ...]:
     types = ", ".join(f"{found.graph[id].name}: {found.graph[id].type}" for id in found.operands)
     when = ", ".join(part for part in (types, found.note) if part)
     if not has_choice(found.graph):
-        return (_one(found, found.graph, dict(found.results), when),)
+        return (_one(found, found.graph, found.results, when),)
     shown = []
     for training, word in ((True, "in training"), (False, "in evaluation")):
         graph, results = _projected(found, training)
@@ -94,14 +95,14 @@ def _shown(found: Elaborated) -> tuple[Shown, ...]:
     return tuple(shown)
 
 
-def _projected(found: Elaborated, training: bool) -> tuple[Graph, dict[str, int]]:
+def _projected(found: Elaborated, training: bool) -> tuple[Graph, Results]:
     roots = {("result", str(i)): id for i, (_, id) in enumerate(found.results)}
     roots |= {("operand", str(id)): id for id in found.names}
     program = Program(_NO_MODEL, found.graph.copy(), roots)
     program = Project(training).apply(program)
     names = [name for name, _ in found.results]
     results = program.named("result").values()
-    return program.graph, dict(zip(names, results, strict=True))
+    return program.graph, tuple(zip(names, results, strict=True))
 
 
 _NO_MODEL = ModelSpec(
@@ -122,54 +123,84 @@ _NO_MODEL = ModelSpec(
 """A definition on its own belongs to no model."""
 
 
-def _one(found: Elaborated, graph: Graph, results: dict[str, int], when: str) -> Shown:
-    name = found.definition.name
-    leaves = {id: Leaf(label) for id, label in found.names.items()}
-    several = len(results) > 1 or found.definition.tree.kind == "optimizer"
+def _one(found: Elaborated, graph: Graph, results: Results, when: str) -> Shown:
+    """The page's part for one graph; where it is long, values inside get names."""
+    best = _written(found, graph, results, {}, when)
+    for places in (False, True):
+        if _longest(best) <= (READABLE if places else LONG):
+            break
+        parts = named_parts(found, graph, results, places)
+        named = _written(found, graph, results, parts, when) if parts else best
+        if _longest(best) > READABLE or _formulas_long(best):
+            best = named
+    return best
+
+
+def _longest(shown: Shown) -> int:
+    sides = [right for _, right in shown.formulas]
+    sides += [item.formula for item in shown.derivatives if item.formula is not None]
+    return max((READABLE + 1 if "…" in s.unicode else len(s.unicode) for s in sides), default=0)
+
+
+def _formulas_long(shown: Shown) -> bool:
+    return any(len(right.unicode) > LONG or "…" in right.unicode for _, right in shown.formulas)
+
+
+def _written(
+    found: Elaborated, graph: Graph, results: Results, parts: dict[int, str], when: str
+) -> Shown:
+    leaves = {id: Leaf(label) for id, label in {**found.names, **parts}.items()}
+    optimizer = found.definition.tree.kind == "optimizer"
+    several = len(results) > 1 or optimizer
     result = next(each for each in RESULTS if each not in found.names.values())
-    formulas = []
-    for label, id in results.items():
-        others = {i: Leaf(n) for n, i in results.items() if several and n and i != id}
-        left = _call(name, found) if not several else _named(label or result)
-        formulas += _with_parts(graph, id, left, {**leaves, **others})
-    derivatives: list[LocalDerivative] = []
-    if not several and found.definition.tree.kind != "optimizer":
-        derivatives = _derivatives(found, graph, next(iter(results.values())), result)
+    formulas = [(_named(label), _composed(graph, id, leaves)) for id, label in parts.items()]
+    for i, (label, id) in enumerate(results):
+        others = {j: Leaf(n) for n, j in results if several and n and j != id}
+        left = _named(label) if optimizer or (several and label) else _call(found)
+        if several and not label:
+            left = Formulas(f"{left.unicode}[{i}]", f"{{{left.latex}}}_{{{i}}}")
+        formulas.append((left, _composed(graph, id, {**leaves, **others})))
+    derivatives = [] if several else _derivatives(found, graph, results[0][1], result, parts)
     return Shown(when, tuple(formulas), tuple(derivatives), result)
 
 
-def _with_parts(
-    graph: Graph, id: int, left: Formulas, leaves: dict[int, Leaf]
-) -> list[tuple[Formulas, Formulas]]:
-    """A formula; where it is long, with the values that the text names beside it."""
-    whole = _composed(graph, id, leaves)
-    if len(whole.unicode) <= LONG and "…" not in whole.unicode:
-        return [(left, whole)]
-    inside = graph.ancestors([id])
-    parts = {
-        node.id: Leaf(node.name)
-        for node in graph.topological()
-        if node.name and node.inputs and node.id in inside and node.id not in leaves
-    }
-    if len(parts) > MOST_PARTS:
-        return [(left, whole)]
-    known = {**leaves, **parts}
-    rows = [(_named(leaf.name), _composed(graph, i, known)) for i, leaf in parts.items() if i != id]
-    return [*rows, (left, _composed(graph, id, known))]
+def named_parts(found: Elaborated, graph: Graph, results: Results, places: bool) -> dict[int, str]:
+    """Values inside that have a name in the text, with ``places`` uses of definitions too; none
+    where they are too many."""
+    ends = {id for _, id in results}
+    inside = graph.ancestors(ends)
+    names: dict[int, str] = {}
+    for node in graph.topological():
+        place = node.op.place if isinstance(node.op, Call) and places else ""
+        name = node.name or place
+        if not name or not node.inputs or node.id in ends or node.id not in inside:
+            continue
+        leaves = {id: Leaf(label) for id, label in {**found.names, **names}.items()}
+        taken = {leaf.name for leaf in leaves.values()}
+        same = isinstance(node.type, Type) and _composed(graph, node.id, leaves).unicode in taken
+        if isinstance(node.type, Type) and node.id not in found.names and not same:
+            names[node.id] = name if name not in taken else f"{name}#{len(names) + 1}"
+    return names if len(names) <= MOST_PARTS else {}
 
 
 LONG = 70
 """Characters of a formula that is better read in parts."""
+READABLE = 110
+"""Characters beyond which a formula is not read at all."""
 MOST_PARTS = 8
+
+Results = Sequence[tuple[str, int]]
+"""Names that the text gives what is returned, and the nodes."""
 
 
 def _named(label: str) -> Formulas:
     return Formulas(UNICODE.symbol(label).text, LATEX.symbol(label).text)
 
 
-def _call(name: str, found: Elaborated) -> Formulas:
+def _call(found: Elaborated) -> Formulas:
     def text(f: Notation) -> str:
-        return f.call(name, *(f.symbol(found.graph[id].name) for id in found.operands)).text
+        names = (f.symbol(found.graph[id].name) for id in found.operands)
+        return f.call(found.definition.name, *names).text
 
     return Formulas(text(UNICODE), text(LATEX))
 
@@ -182,15 +213,18 @@ def _composed(graph: Graph, id: int, leaves: dict[int, Leaf]) -> Formulas:
     )
 
 
-def _derivatives(found: Elaborated, graph: Graph, result: int, name: str) -> list[LocalDerivative]:
+def _derivatives(
+    found: Elaborated, graph: Graph, result: int, name: str, parts: dict[int, str]
+) -> list[LocalDerivative]:
     if not is_real(graph[result].type) or any(isinstance(node.op, Fitted) for node in graph):
         return []  # data are not differentiated
-    names = {id: label for id, label in found.names.items() if id not in found.symbolic}
-    if found.derivative is None:
-        everything = {id: label for id, label in found.names.items() if id in graph}
-        found_derivatives = local_derivatives(graph, everything, result, name)
-        return [item for item in found_derivatives if item.operand in names.values()]
-    return [_stated(found, name)]
+    if found.derivative is not None:
+        return [_stated(found, name)]
+    hidden = {*found.symbolic, *found.states}
+    shown = {label for id, label in found.names.items() if id not in hidden}
+    operands = {id: label for id, label in found.names.items() if id in graph}
+    everything = local_derivatives(graph, operands, result, name, parts)
+    return [item for item in everything if item.operand in shown]
 
 
 def _stated(found: Elaborated, name: str) -> LocalDerivative:
@@ -243,18 +277,23 @@ def _value(default: object) -> str:
     return str(default)
 
 
-MOST_SAMPLES = 4
+MOST_SAMPLES = 2
 
 
 def _operator(op: type[Operator]) -> Sequence[Shown]:
-    """An operator on its samples, those with equal formulas once."""
-    shown: dict[tuple[str, tuple[str, ...]], Shown] = {}
+    """An operator on its samples, those once whose formulas differ in numbers and axes only."""
+    shown: dict[str, Shown] = {}
     for sample in op.samples():
         graph, names, result = build_sample(sample)
         right = _composed(graph, result, {id: Leaf(name) for id, name in names.items()})
         derivatives = local_derivatives(graph, names, result)
-        key = (right.unicode, tuple(d.formula.unicode if d.formula else "" for d in derivatives))
+        formulas = [right.unicode, *(d.formula.unicode for d in derivatives if d.formula)]
         types = ", ".join(f"{names[id]}: {graph[id].type}" for id in names)
         item = Shown(types, ((_named("y"), right),), tuple(derivatives), "y")
-        shown.setdefault(key, item)
+        if not shown or _longest(item) <= READABLE:
+            shown.setdefault(_DETAIL.sub("", "; ".join(formulas)), item)
     return list(shown.values())[:MOST_SAMPLES]
+
+
+_DETAIL = re.compile(r"[₀-₉0-9,.:− -]|\[[^<>=≤≥≠]*?\]")
+"""What a formula says of axes, sizes and places."""

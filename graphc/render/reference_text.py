@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphc.ir import LATEX, UNICODE
-from graphc.render.reference import Page, Shown
+from graphc.render.layout import WIDTH, width, wrapped
+from graphc.render.local import Formulas
+from graphc.render.reference import READABLE, Page, Shown
 
 __all__ = ["page_text"]
 
@@ -14,9 +16,13 @@ TOO_LONG = "(too long to be read)"
 
 def page_text(page: Page, latex: bool = False) -> str:
     """The page, its parts separated by empty lines."""
-    head = f"{page.signature}    {page.place}".rstrip()
-    doc = [f"  {line}" for line in page.doc.split("\n")]
-    parts = ["\n".join([head, *doc])]
+    head = wrapped(page.signature, WIDTH)
+    if width(f"{head[-1]}    {page.place}") <= WIDTH:
+        head[-1] = f"{head[-1]}    {page.place}".rstrip()
+    else:
+        head.append(f"    {page.place}")
+    doc = [more for line in page.doc.split("\n") for more in wrapped(f"  {line}", WIDTH, "  ")]
+    parts = ["\n".join([*head, *doc])]
     parts += ["\n".join(_shown(shown, latex)) for shown in page.shown]
     if page.text:
         parts.append("\n".join(f"  {line}" for line in page.text.rstrip().split("\n")))
@@ -25,18 +31,28 @@ def page_text(page: Page, latex: bool = False) -> str:
 
 def _shown(shown: Shown, latex: bool) -> Iterator[str]:
     if shown.when:
-        yield f"for {shown.when}"
+        yield from wrapped(f"for {shown.when}", WIDTH)
     f = LATEX if latex else UNICODE
     for left, right in shown.formulas:
-        yield f"  {left.text(latex)} = {_readable(right.text(latex), f.symbol('…').text)}"
-    if not shown.derivatives:
+        yield from _line(left.text(latex), _readable(right, latex), latex)
+    flowing = [item for item in shown.derivatives if item.formula is not None]
+    if shown.derivatives and not flowing:
+        yield f"no gradient flows to {' and '.join(item.operand for item in shown.derivatives)}"
         return
-    yield f"derivatives, {f.adjoint(shown.result)} flowing in at the value"
+    if shown.derivatives:
+        yield f"derivatives, {f.adjoint(shown.result)} flowing in at the value"
     for item in shown.derivatives:
-        formula = "0" if item.formula is None else item.formula.text(latex)
-        yield f"  {f.adjoint(item.operand)} = {_readable(formula, f.symbol('…').text)}"
+        formula = "0" if item.formula is None else _readable(item.formula, latex)
+        yield from _line(f.adjoint(item.operand).text, formula, latex)
 
 
-def _readable(formula: str, gap: str) -> str:
-    """A formula with parts left out tells too little."""
-    return TOO_LONG if gap in formula else formula
+def _line(left: str, right: str, latex: bool) -> list[str]:
+    """An equation, wrapped in a terminal."""
+    line = f"  {left} = {right}"
+    return [line] if latex else wrapped(line, WIDTH, "      ")
+
+
+def _readable(formulas: Formulas, latex: bool) -> str:
+    """A formula with parts left out, or a very long one, tells nothing."""
+    long = len(formulas.unicode) > READABLE or "…" in formulas.unicode
+    return TOO_LONG if long else formulas.text(latex)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from graphc.diagnostics import Span
@@ -78,6 +79,10 @@ class Derivation:
     paths: tuple[Path, ...]
     path_count: int
     nothing: str = ""
+    setting: str = ""
+    """What the reader must know of the graph: a sentence, or nothing."""
+    lengths: Mapping[str, int] = field(default_factory=dict)
+    """Symbolic dimensions at the example values."""
 
     @property
     def result(self) -> Step | None:

@@ -218,13 +218,31 @@ class Terms:
             count = self._repeats(op, first, args[0])
             if count is not None:
                 return count
-        if op.name == "pick_adjoint" and self._all_ones(args[0]):
-            return self._intern(Apply(OPERATORS["one_hot"](), (args[1],)), shape)
+        if op.name == "pick_adjoint":
+            return self._at_labels(args, shape)
         return self._intern(Apply(op, tuple(args)), shape)
 
     def _is_one(self, id: int) -> bool:
         term = self.items[id]
         return isinstance(term, Number) and term.value == 1
+
+    def _at_labels(self, args: list[int], shape: Shape) -> int:
+        """Numbers at the places of labels: the numbers times the labels' one-hot rows."""
+        one_hot = self._intern(Apply(OPERATORS["one_hot"](), (args[1],)), shape)
+        if self._all_ones(args[0]):
+            return one_hot
+        column = (*shape[:-1], 1)
+        term = self.items[args[0]]
+        whole = isinstance(term, Product) and all(
+            self.shapes[factor] in ((), shape[:-1]) for factor, _ in term.factors
+        )
+        factors = self.factors(args[0]) if whole else ((args[0], 1.0),)
+        upright = [
+            (self.apply(Reshape(column), [factor], column) if self.shapes[factor] else factor, e)
+            for factor, e in factors
+        ]
+        scale = term.coefficient if whole and isinstance(term, Product) else 1.0
+        return self.product([*upright, (one_hot, 1)], scale)
 
     def _all_ones(self, id: int) -> bool:
         term = self.items[id]

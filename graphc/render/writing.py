@@ -7,11 +7,17 @@ from __future__ import annotations
 
 from graphc.ir import Formula, Notation, Type
 from graphc.ir.notation import Binds
+from graphc.ops.shapes import Reshape
 from graphc.render.formulas import Leaf, shortened, written
 from graphc.render.kinds import OPPOSITE, Apply, Number, Product, Sum, Use
 from graphc.render.terms import Terms, operands_first
 
 __all__ = ["mentions_adjoint", "write"]
+
+
+LARGEST_DIVISOR = 10_000
+"""``x / (100·n)`` is written instead of ``0.01·x / n``."""
+MATRIX_PRODUCTS = ("matmul", "einsum")
 
 
 def write(terms: Terms, id: int, f: Notation) -> Formula:
@@ -57,10 +63,22 @@ class _Writer:
         args = [self.part(arg) for arg in term.args]
         if isinstance(term.op, Use):
             return self.f.call(term.op.title, *args)
-        if term.op.name == "matmul":
+        if term.op.name in MATRIX_PRODUCTS:
+            if term.op.name == "matmul" and self.is_outer(*term.args):
+                return self.f.outer(*args)
             args = [self.matrix(arg) for arg in term.args]
         types = [Type("real", self.terms.shapes[arg]) for arg in term.args]
         return written(term.op, Type("real", self.terms.shapes[id]), types, args, self.f)
+
+    def is_outer(self, column: int, row: int) -> bool:
+        """Whether a product is that of a vector stood upright and one lying."""
+        return all(
+            isinstance(term := self.terms[id], Apply)
+            and isinstance(term.op, Reshape)
+            and len(self.terms.shapes[term.args[0]]) == 1
+            and self.terms.shapes[id][axis] == 1
+            for id, axis in ((column, -1), (row, 0))
+        )
 
     def matrix(self, id: int) -> Formula:
         """An operand of a matrix product: products element by element in parentheses."""
@@ -78,7 +96,7 @@ class _Writer:
         below = [(id, -e) for id, e in factors if e < 0]
         size = abs(coefficient)
         inverse = 1 / size
-        divides = bool(below) and 1 < inverse <= 10 and inverse == int(inverse)
+        divides = bool(below) and 1 < inverse <= LARGEST_DIVISOR and inverse == int(inverse)
         result = self.chain(above, 1.0 if divides else size)
         if below:
             result = self.f.divide(result, self.chain(below, inverse if divides else 1.0))
@@ -117,7 +135,7 @@ class _Writer:
     def _is_matrix_product(self, id: int) -> bool:
         """A matrix product among factors that are multiplied element by element."""
         term = self.terms[id]
-        return isinstance(term, Apply) and getattr(term.op, "name", "") == "matmul"
+        return isinstance(term, Apply) and getattr(term.op, "name", "") in MATRIX_PRODUCTS
 
     # -- sums
 

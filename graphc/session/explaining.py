@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from graphc.ir import Dim, is_real
+from graphc.ir import Body, Call, Dim, is_real
 from graphc.model import ModelSpec, Program
 from graphc.ops import evaluate
 from graphc.passes import run_passes
-from graphc.passes.project import Project
+from graphc.passes.project import Project, has_choice
 from graphc.passes.regularize import Regularize
 from graphc.render import (
     Derivation,
@@ -95,7 +95,7 @@ def explain(
 
 
 def _explained(model: Model, name: str, most: int | None) -> Explanation:
-    program = _evaluated(model)
+    program, setting = _evaluated(model)
     known = named_values(model.checked.program.graph)
     full = _full_name(model.spec, name, frozenset(known.values()))
     spec = model.spec
@@ -105,18 +105,63 @@ def _explained(model: Model, name: str, most: int | None) -> Explanation:
     if not found:
         title = named_values(program.graph).get(objective, OBJECTIVE)
         nothing = f"the objective does not depend on {full}"
-        return Explanation(Derivation(model.name, full, title, (), (), 0, (), 0, nothing))
+        return Explanation(Derivation(model.name, full, title, (), (), 0, (), 0, nothing, setting))
     _expect_real(program, found[0], full)
     return Explanation(
-        derive(program.graph, objective, found[0], model=model.name, numbers=numbers, most=most)
+        derive(
+            program.graph,
+            objective,
+            found[0],
+            model=model.name,
+            numbers=numbers,
+            most=most,
+            setting=setting,
+        )
     )
 
 
-def _evaluated(model: Model) -> Program:
-    """The objective's graph in the evaluation projection, definitions still folded."""
+def _evaluated(model: Model) -> tuple[Program, str]:
+    """The objective's graph in the evaluation projection, definitions still folded, and what to
+    say of it: that it is that projection, and which definitions are the identity there."""
     program = model.checked.program.copy()
     program.roots = {("objective", ""): program.roots["objective", ""]}
-    return run_passes(program, (Regularize(), Project(training=False)))
+    program = run_passes(program, (Regularize(),))
+    differs = has_choice(program.graph)
+    program = run_passes(program, (Project(training=False),))
+    idle = _without_identities(program) if differs else []
+    if not differs:
+        return program, ""
+    verb = "is" if len(idle) == 1 else "are"
+    return program, f"in evaluation{f', where {listing(idle)} {verb} the identity' if idle else ''}"
+
+
+def _without_identities(program: Program) -> list[str]:
+    """Drop uses of definitions that return what they take; those that have a name of their own
+    stay. Returns the definitions."""
+    graph = program.graph
+    idle: dict[str, None] = {}
+    moved: dict[int, int] = {}
+    for node in graph.topological():
+        if not isinstance(node.op, Call) or not _is_identity(node.op.body):
+            continue
+        idle[node.op.body.title] = None
+        source = node.inputs[node.op.body.operands.index(node.op.body.results[0])]
+        if not node.name:
+            graph.replace_uses(node.id, source)
+            moved[node.id] = source
+    program.roots = {key: _final(moved, id) for key, id in program.roots.items()}
+    graph.keep_only(graph.ancestors(program.roots.values()))
+    return list(idle)
+
+
+def _is_identity(body: Body) -> bool:
+    return len(body.results) == 1 and body.results[0] in body.operands
+
+
+def _final(moved: Mapping[int, int], id: int) -> int:
+    while id in moved:
+        id = moved[id]
+    return id
 
 
 def _full_name(spec: ModelSpec, name: str, known: frozenset[str]) -> str:
@@ -191,6 +236,8 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
         "model": derivation.model,
         "name": derivation.name,
         "objective": derivation.objective,
+        "setting": derivation.setting or None,
+        "lengths": derivation.lengths,
         "gradient": explanation.gradient,
         "reason": derivation.nothing or None,
         "given": [_step(step) for step in derivation.given],
@@ -211,6 +258,7 @@ def _step(step: Step) -> dict[str, Any]:
         "value": step.value,
         "line": None if step.span is None else step.span.line,
         "gradient": step.gradient,
+        "contribution_count": step.contribution_count,
         "contributions": [
             {
                 "through": item.through,

@@ -64,12 +64,14 @@ def checked_batch(module: Module, batch: Mapping[str, ArrayLike]) -> Arrays:
 def gradients_of(
     module: Module, state: Arrays, batch: Arrays, *, training: bool = False
 ) -> tuple[float, Arrays]:
-    """The generated function of that name. RunError for a model that minimises nothing."""
+    """The generated function of that name. RunError where there is nothing to minimise or learn."""
     function = getattr(module, "loss_and_gradients", None)
     if function is None or not module.signature["objective"]:
+        learns = bool(module.signature["parameters"])
         raise RunError(
-            f"{module.signature['model']} has no loss, so there is no gradient",
-            help="declare one: loss NAME = expression",
+            f"{module.signature['model']} {'has no loss' if learns else 'learns nothing'}, "
+            "so there is no gradient",
+            help="declare a loss: loss NAME = expression" if learns else "declare a parameter",
         )
     with computing():
         objective, gradients = function(state, batch, training=training)

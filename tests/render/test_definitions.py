@@ -11,15 +11,18 @@ import pytest
 from term_values import TermValues, bodies_in
 from test_local import balanced
 
-from graphc.ir import Graph, is_real
+from graphc.ir import OPERATORS, Graph, is_real
+from graphc.model.builtins import BUILTINS
 from graphc.model.nodes import draws
 from graphc.model.prelude import load_prelude
 from graphc.ops import evaluate
 from graphc.passes.project import has_choice
 from graphc.render import local_derivatives
 from graphc.render.definitions import Elaborated, example
+from graphc.render.layout import WIDTH, width
 from graphc.render.local import adjoints
-from graphc.render.reference import definition_page, primitive_page
+from graphc.render.reference import definition_page, named_parts, primitive_page
+from graphc.render.reference_text import page_text
 from graphc.session.documenting import contents, page
 
 HOME = load_prelude()
@@ -54,8 +57,10 @@ def differentiable(name: str) -> Elaborated | None:
     return found if plain and not fitted and found.operands else None
 
 
+@pytest.mark.parametrize("inside", [False, True], ids=["whole", "parts"])
 @pytest.mark.parametrize("name", HOME.definitions)
-def test_every_derivative_is_true(name: str) -> None:
+def test_every_derivative_is_true(name: str, inside: bool) -> None:
+    """In terms of the operands alone, and with names for the values inside."""
     found = differentiable(name)
     if found is None:
         pytest.skip("nothing to differentiate")
@@ -63,11 +68,16 @@ def test_every_derivative_is_true(name: str) -> None:
     graph, names = found.graph, found.names
     if not is_real(graph[result].type):
         pytest.skip("the value is not real")
-    passed = adjoints(graph, names, result, "out")
+    parts = named_parts(found, graph, found.results, places=True) if inside else {}
+    if inside and not parts:
+        pytest.skip("nothing inside has a name")
+    passed = adjoints(graph, names, result, "out", parts)
     given = arrays(graph, names)
     upstream = np.asarray(np.random.default_rng(5).normal(size=sizes(graph, result)))
     leaves = {**{names[id]: a for id, a in given.items()}, "∂out": upstream, **DIMS}
-    types = {names[id]: graph[id].tensor for id in names}
+    values = evaluate(graph, parts, operands=given, dims=DIMS)
+    leaves |= dict(zip(parts.values(), values, strict=True))
+    types = {label: graph[id].tensor for id, label in {**parts, **names}.items()}
     terms = TermValues(passed.terms, leaves, types, DIMS, bodies_in(graph))
     for id, (node, term) in passed.found.items():
         operands = {**given, passed.upstream: upstream}
@@ -115,6 +125,42 @@ def test_derivatives_read_as_in_a_textbook(name: str, operand: str, formula: str
     found = {item.operand: item.formula for item in shown.derivatives}
     assert found[operand] is not None
     assert found[operand].unicode == formula
+
+
+@pytest.mark.parametrize("name", [*HOME.definitions, *BUILTINS, *OPERATORS])
+def test_a_page_fits_a_terminal(name: str) -> None:
+    found = page(name)
+    own = {line.strip() for line in found.text.split("\n")}
+    long = [line for line in page_text(found).split("\n") if width(line) > WIDTH]
+    assert all(line.strip() in own for line in long)
+
+
+def test_long_derivatives_speak_of_named_values() -> None:
+    (shown,) = definition_page(HOME.definitions["gru_step"]).shown
+    found = {item.operand: item.formula.unicode for item in shown.derivatives if item.formula}
+    assert found["b_h"] == "Σ₀ ȳ·(1−update)·(1−candidate²)·gates[:, :2]"
+    (shown,) = definition_page(HOME.definitions["attention"]).shown
+    found = {item.operand: item.formula.unicode for item in shown.derivatives if item.formula}
+    assert found["v"] == "softmax(q·kᵀ / √m)ᵀ·ȳ"
+
+
+def test_states_take_no_gradient_and_counts_pass_none_on() -> None:
+    for shown in definition_page(HOME.definitions["batch_norm"]).shown:
+        assert [item.operand for item in shown.derivatives] == ["x", "gain", "shift"]
+    assert "no gradient flows to scores and y" in page_text(page("auc"))
+
+
+def test_every_value_that_a_definition_returns_is_shown() -> None:
+    (shown,) = definition_page(HOME.definitions["class_counts"]).shown
+    assert [left.unicode for left, _ in shown.formulas] == [
+        f"class_counts(scores, y)[{i}]" for i in range(3)
+    ]
+    assert shown.formulas[0][1].unicode == "Σ₀ one_hot(y)·one_hot(argmax₁ scores)"
+
+
+def test_images_are_images() -> None:
+    assert definition_page(HOME.definitions["global_avg_pool"]).shown[0].when == "x: real[n, 8, 4]"
+    assert definition_page(HOME.definitions["max_pool2d"]).shown[0].when == "x: real[n, 8, 8, 4]"
 
 
 def test_formulas_speak_of_attributes() -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import graphc
+from graphc.ir import is_real
+from graphc.render.layout import WIDTH, width
+from graphc.render.naming import named_values
 from graphc.session.explaining import as_json
 
 LOGISTIC_W = """\
 ∂objective/∂w in logistic
-w̄ and ∂fit stand for ∂objective/∂w and ∂objective/∂fit; [c] is 1 where c holds, else 0
+w̄ and ∂fit stand for ∂objective/∂w and ∂objective/∂fit
 
 forward
   x          = 1.5                                  logistic.gc:5
@@ -44,7 +49,7 @@ backward, from objective to w
 
 CIRCUIT_X = """\
 ∂f/∂x in circuit
-x̄ stands for ∂f/∂x; [c] is 1 where c holds, else 0
+x̄ stands for ∂f/∂x
 
 forward
   x  = −2            circuit.gc:3
@@ -129,13 +134,32 @@ def test_gradients_of_a_network_are_those_of_the_module(models) -> None:
 def test_a_network_without_examples_is_explained_in_formulas(models) -> None:
     text = graphc.explain(models / "digits.gc", "h.dense1.W").text
     for line in (
-        "∂logits         = ∂ce·(softmax(logits)−one_hot(y)) / n",
+        "in digits, in evaluation, where dropout{0.2} is the identity",
+        "[c] is 1 where c holds, else 0",
+        "= x·h.dense1.W + h.dense1.b            : [n, 64]",
+        "∂logits      = ∂ce·(softmax(logits)−one_hot(y)) / n",
         "= ∂logits·logits.dense1.Wᵀ",
         "= h̄·[h.dense2 > 0]",
-        "∂h.dense1.W     = xᵀ·∂h.dense1",
+        "∂h.dense1.W  = xᵀ·∂h.dense1",
         "+ ∂objective·0.0001·h.dense1.W",
     ):
         assert line in text
+    assert "= dropout" not in text
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "models").glob("*.gc")))
+def test_every_value_of_every_model_is_explained_in_100_columns(path: Path) -> None:
+    model = graphc.compile(path)
+    for name in explained_names(model):
+        text = graphc.explain(model, name).text
+        assert text.startswith("∂")
+        assert max(map(width, text.splitlines())) <= WIDTH, text
+
+
+def explained_names(model: graphc.Model) -> list[str]:
+    known = set(named_values(model.checked.program.graph).values())
+    types = {node.name: node.type for node in model.checked.program.graph if node.name}
+    return sorted(n for n in known if "#" in n or is_real(types[n]))
 
 
 MODEL = """model m
@@ -163,6 +187,61 @@ def test_values_bound_again_and_calls_with_several_values() -> None:
     np.testing.assert_allclose(explained.gradient, gradients["v"], rtol=1e-9)
     assert "p̄ + q̄·x" in explained.text
     assert graphc.explain(MODEL, "h").derivation.name == "h#4"
+
+
+def test_paths_through_one_of_several_values() -> None:
+    """The share of a path counts the value that it goes through and no other."""
+    text = """model m
+def two(a, b) { return a * b, a + b }
+param a: real = 2
+param b: real = 3
+p, q = two(a, b)
+loss f = p^2 + 5 * q
+"""
+    paths = graphc.explain(text, "a").derivation.paths
+    assert {path.names[1]: float(path.value) for path in paths} == {"p": 36, "q": 5}
+
+
+NORMED = """model m
+input x: real[n, 2] = [[1, 2], [3, 4], [5, 9]]
+input y: real[n, 1] = [[1], [2], [3]]
+h = x |> batch_norm
+o = h |> dense{1, init = constant{0.5}} |> dropout{0.5}
+loss f = squared_error(o, y)
+"""
+
+
+@pytest.mark.parametrize("name", ["x", "o.dense1.W", "h.batch_norm1.gain"])
+def test_a_layer_with_states_and_one_with_a_draw(name: str) -> None:
+    explained = graphc.explain(NORMED, name)
+    scale = 1 / np.sqrt(1 + 1e-5)
+    x, y = np.array([[1.0, 2], [3, 4], [5, 9]]), np.array([[1.0], [2], [3]])
+    out = 2 * (x * scale @ [[0.5], [0.5]] - y) / 3
+    expected = {
+        "x": out @ [[0.5, 0.5]] * scale,
+        "o.dense1.W": (x * scale).T @ out,
+        "h.batch_norm1.gain": (out @ [[0.5, 0.5]] * x * scale).sum(0),
+    }
+    np.testing.assert_allclose(explained.gradient, expected[name], rtol=1e-12)
+    assert "in m, in evaluation, where dropout{0.5} is the identity" in explained.text
+    assert "; n is 3" in explained.text
+    assert "dropout{0.5}(o.dense1) = o.dense1" in explained.text
+
+
+def test_vectors_and_labels_read_as_in_a_textbook() -> None:
+    text = """model m
+input x: real[2] = [1, 2]
+target y: label{3} = 2
+param W: real[2, 3] = [[0.1, 0.2, -0.3], [0.4, -0.5, 0.6]]
+p = softmax(x @ W)
+loss ce = -log(pick(p, y))
+"""
+    explained = graphc.explain(text, "W")
+    assert "p̄    = −∂ce·one_hot(y) / p[y]" in explained.text
+    assert "W̄    = x ⊗ " in explained.text
+    z = np.array([1.0, 2]) @ [[0.1, 0.2, -0.3], [0.4, -0.5, 0.6]]
+    delta = np.exp(z) / np.exp(z).sum() - [0, 0, 1]
+    np.testing.assert_allclose(explained.gradient, np.outer([1, 2], delta), rtol=1e-12)
 
 
 def test_a_value_without_influence() -> None:

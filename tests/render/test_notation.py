@@ -61,3 +61,10 @@ def test_gradients_by_their_names() -> None:
     assert UNICODE.adjoint("logits").text == "∂logits"
     assert LATEX.adjoint("x").text == r"\bar{x}"
     assert LATEX.adjoint("sigma").text == r"\partial \sigma"
+
+
+def test_latex_is_plain_ascii() -> None:
+    assert LATEX.symbol("…").text == r"\dots"
+    assert LATEX.symbol("v′").text == "v'"
+    assert LATEX.symbol("step′").text == r"\mathit{step}'"
+    assert LATEX.outer(LATEX.symbol("x"), LATEX.adjoint("z")).text == r"x \otimes \bar{z}"

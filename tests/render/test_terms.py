@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from graphc.ir import UNICODE, Builder, Graph, Type
+from graphc.ops.einsum import Einsum
 from graphc.ops.leaves import Input
 from graphc.render import Leaf, compose
 from graphc.render.folding import folded
@@ -67,6 +68,8 @@ def test_a_sum_of_what_is_repeated_is_a_product() -> None:
     [
         (lambda x, y: y / ((-x).apply("exp") + 1.0), "y·σ(x)"),
         (lambda x, y: y * x.apply("sum", axis=(0,)) / 3.0, "y·mean(x)"),
+        (lambda x, y: y * x.apply("sum", axis=(0,)), "y·Σ x"),
+        (lambda x, y: y * x.apply("sum", axis=(0,)) / 6.0, "0.5·y·mean(x)"),
     ],
 )
 def test_a_definition_is_found_as_some_factors_of_a_product(make, text: str) -> None:
@@ -109,4 +112,18 @@ def test_products_of_matrices_stand_apart_from_products_of_elements() -> None:
     a, b, c = (builder.place(Input(name), (), square, name) for name in "abc")
     names = {value.id: Leaf(name) for value, name in ((a, "a"), (b, "b"), (c, "c"))}
     for value, text in (((a @ b) * c, "(a·b)·c"), ((a * b) @ c, "(a·b)·c"), (a @ b @ c, "a·b·c")):
+        assert compose(builder.graph, value.id, names, UNICODE).text == text
+
+
+def test_products_by_letters_read_as_products_of_matrices() -> None:
+    builder = Builder(Graph())
+    q = builder.place(Input("q"), (), Type("real", (2, 3, 4)), "q")
+    k = builder.place(Input("k"), (), Type("real", (2, 5, 4)), "k")
+    names = {q.id: Leaf("q"), k.id: Leaf("k")}
+    for equation, text in (
+        ("btd,bsd->bts", "q·kᵀ"),
+        ("btd,bsd->bst", "Σ q[b, t, d]·k[b, s, d]"),
+        ("btd,bsd->ts", "Σ q[b, t, d]·k[b, s, d]"),
+    ):
+        value = builder.emit(Einsum(equation), q, k)
         assert compose(builder.graph, value.id, names, UNICODE).text == text
