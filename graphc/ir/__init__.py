@@ -6,9 +6,17 @@ The only room that knows NetworkX. It knows no primitive operator (``graphc.ops`
 from graphc.ir.builder import Builder, Value
 from graphc.ir.dims import Dim, Size, divide_exactly, product, symbol
 from graphc.ir.graph import Body, Call, Graph, Node, Operand, Origin
-from graphc.ir.inline import flatten, inline_call, inline_calls, join_place, placed, relocate
+from graphc.ir.inline import (
+    flatten,
+    follow,
+    inline_call,
+    inline_calls,
+    join_place,
+    placed,
+    relocate,
+)
 from graphc.ir.notation import LATEX, UNICODE, Formula, Notation
-from graphc.ir.operator import OPERATORS, Operator, Sample, TypeRuleError, WriteContext
+from graphc.ir.operator import OPERATORS, Operator, Sample, TypeRuleError, WriteContext, check_axis
 from graphc.ir.textform import parse_graph, print_graph
 from graphc.ir.types import AnyType, Kind, TupleType, Type, broadcast_shapes, is_real
 from graphc.ir.verify import VerificationError, verify
@@ -39,8 +47,10 @@ __all__ = [
     "VerificationError",
     "WriteContext",
     "broadcast_shapes",
+    "check_axis",
     "divide_exactly",
     "flatten",
+    "follow",
     "inline_call",
     "inline_calls",
     "is_real",

@@ -65,6 +65,14 @@ class Builder:
         """The same value ``size`` times along a new leading axis."""
         return self.op("broadcast", value, shape=(size, *value.shape))
 
+    def aligned(self, value: Value, rank: int) -> Value:
+        """A mapped value with axes of length 1 behind the new one, up to ``rank`` in all."""
+        missing = rank - len(value.shape)
+        if not missing:
+            return value
+        shape = (value.shape[0], *[1] * missing, *value.shape[1:])
+        return self.op("reshape", value, shape=shape)
+
     def all_mapped(
         self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]
     ) -> tuple[Value, ...]:

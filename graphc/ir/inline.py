@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 
 from graphc.ir.graph import Body, Call, Graph, Node, Operand, Origin
 from graphc.ir.operator import OPERATORS, Operator
 
-__all__ = ["flatten", "inline_call", "inline_calls", "join_place", "placed"]
+__all__ = ["flatten", "follow", "inline_call", "inline_calls", "join_place", "placed"]
 
 
 def join_place(outer: str, inner: str) -> str:
@@ -66,7 +66,7 @@ def inline_calls(
         results = inline_call(graph, node)
         _redirect(graph, moved, node, results)
         pending.extend(i for i in range(before, graph.next_id) if isinstance(graph[i].op, Call))
-    return {key: _follow(moved, id) for key, id in roots.items()}
+    return {key: follow(moved, id) for key, id in roots.items()}
 
 
 def _redirect(graph: Graph, moved: dict[int, int], node: Node, results: list[int]) -> None:
@@ -89,7 +89,8 @@ def _redirect(graph: Graph, moved: dict[int, int], node: Node, results: list[int
     graph.remove(node.id)
 
 
-def _follow(moved: dict[int, int], id: int) -> int:
+def follow(moved: Mapping[int, int], id: int) -> int:
+    """Where a node went, after any number of moves."""
     while id in moved:
         id = moved[id]
     return id

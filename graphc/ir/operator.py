@@ -19,7 +19,7 @@ from graphc.ir.types import AnyType, Type
 if TYPE_CHECKING:
     from graphc.ir.builder import Value
 
-__all__ = ["OPERATORS", "Operator", "Sample", "TypeRuleError", "WriteContext"]
+__all__ = ["OPERATORS", "Operator", "Sample", "TypeRuleError", "WriteContext", "check_axis"]
 
 
 class TypeRuleError(Exception):
@@ -37,6 +37,12 @@ class TypeRuleError(Exception):
         self.message = message
         self.blame = tuple(blame)
         self.help = help
+
+
+def check_axis(axis: int, x: Type) -> None:
+    """TypeRuleError for an axis, counted from the front, that the first operand has not."""
+    if not 0 <= axis < x.rank:
+        raise TypeRuleError("E205", f"axis {axis} is out of range for {x}", blame=[0])
 
 
 @dataclass(frozen=True)

@@ -213,6 +213,17 @@ class Program:
     def copy(self) -> Program:
         return Program(self.spec, self.graph.copy(), dict(self.roots))
 
+    @property
+    def parameter_nodes(self) -> dict[str, int]:
+        """The node of each parameter that the graph reads, by name."""
+        return {node.name: node.id for node in self.graph if node.op.name == "parameter"}
+
+    @property
+    def learned_nodes(self) -> dict[str, int]:
+        """Of those, the ones that are trained, in the order of the flat array."""
+        nodes = self.parameter_nodes
+        return {name: nodes[name] for name in self.spec.learned if name in nodes}
+
     def named(self, role: str) -> dict[str, int]:
         """Roots of one role by name, in order."""
         return {name: id for (kind, name), id in self.roots.items() if kind == role}

@@ -17,6 +17,7 @@ from graphc.ir import (
     TypeRuleError,
     Value,
     WriteContext,
+    check_axis,
 )
 from graphc.ops.elementwise import numeric, real_only
 
@@ -31,8 +32,7 @@ class AlongAxis(Operator):
 
     def infer(self, *types: Type) -> Type:
         x = types[0]
-        if not 0 <= self.axis < x.rank:
-            raise TypeRuleError("E205", f"axis {self.axis} is out of range for {x}", blame=[0])
+        check_axis(self.axis, x)
         return self.element_type(types).with_shape(x.shape)
 
     def element_type(self, types: tuple[Type, ...]) -> Type:

@@ -68,10 +68,12 @@ class Elementwise(Operator):
 
     def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
         """Operands of lower rank get axes of length 1 behind the new one."""
-        rank = max(len(x.shape) - own for x, own in zip(xs, mapped, strict=True))
-        return xs[0].builder.emit(
-            self, *(_aligned(x, rank + 1) if own else x for x, own in zip(xs, mapped, strict=True))
-        )
+        rank = max(len(x.shape) - own for x, own in zip(xs, mapped, strict=True)) + 1
+        builder = xs[0].builder
+        aligned = [
+            builder.aligned(x, rank) if own else x for x, own in zip(xs, mapped, strict=True)
+        ]
+        return builder.emit(self, *aligned)
 
     def numpy(self, w: WriteContext, *args: str) -> str:
         if self.infix:
@@ -83,14 +85,6 @@ class Elementwise(Operator):
 
     def may_overwrite(self, i: int) -> bool:
         return True
-
-
-def _aligned(x: Value, rank: int) -> Value:
-    """A mapped operand with as many axes as ``rank``."""
-    missing = rank - len(x.shape)
-    if not missing:
-        return x
-    return x.apply("reshape", shape=(x.shape[0], *[1] * missing, *x.shape[1:]))
 
 
 def _clash(name: str, types: tuple[Type, ...]) -> TypeRuleError:

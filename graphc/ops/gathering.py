@@ -14,6 +14,7 @@ from graphc.ir import (
     TypeRuleError,
     Value,
     WriteContext,
+    check_axis,
 )
 
 
@@ -128,8 +129,7 @@ class Gather(Operator):
 
     def infer(self, *types: Type) -> Type:
         x, index = types
-        if not 0 <= self.axis < x.rank:
-            raise TypeRuleError("E205", f"axis {self.axis} is out of range for {x}", blame=[0])
+        check_axis(self.axis, x)
         if index.kind not in ("int", "label"):
             raise TypeRuleError("E202", f"an index is int or label, not {index}", blame=[1])
         if index.kind == "label" and index.classes != x.shape[self.axis]:

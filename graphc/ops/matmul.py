@@ -84,7 +84,8 @@ class Matmul(Operator):
         if vector_b:
             b = _column(b)
         rank = max(len(a.shape) - own_a, len(b.shape) - own_b) + 1
-        left, right = _aligned(a, own_a, rank), _aligned(b, own_b, rank)
+        left = a.builder.aligned(a, rank) if own_a else a
+        right = b.builder.aligned(b, rank) if own_b else b
         # Many products of a column with a row: NumPy multiplies element by element faster.
         result = left * right if left.shape[-1] == 1 else left @ right
         rows = () if vector_a else result.shape[-2:-1]
@@ -137,14 +138,6 @@ def _rows_times(a: Value, b: Value) -> Value:
     rows = product(a.shape[:-1])
     result = a.apply("reshape", shape=(rows, a.shape[-1])) @ b
     return result.apply("reshape", shape=(*a.shape[:-1], *b.shape[1:]))
-
-
-def _aligned(x: Value, mapped: bool, rank: int) -> Value:
-    """A mapped operand with axes of length 1 behind the new one."""
-    missing = rank - len(x.shape)
-    if not mapped or not missing:
-        return x
-    return x.apply("reshape", shape=(x.shape[0], *[1] * missing, *x.shape[1:]))
 
 
 def _column(x: Value) -> Value:

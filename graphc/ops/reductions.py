@@ -15,6 +15,7 @@ from graphc.ir import (
     TypeRuleError,
     Value,
     WriteContext,
+    check_axis,
 )
 from graphc.ops.elementwise import numeric
 
@@ -32,8 +33,7 @@ class Reduction(Operator):
     def infer(self, *types: Type) -> Type:
         (x,) = types
         for axis in self.axis:
-            if not 0 <= axis < x.rank:
-                raise TypeRuleError("E205", f"axis {axis} is out of range for {x}", blame=[0])
+            check_axis(axis, x)
         return self.element_type(x).with_shape(reduced_shape(x.shape, self.axis, self.keep))
 
     def element_type(self, x: Type) -> Type:
@@ -182,8 +182,7 @@ class Place(Operator):
     def infer(self, *types: Type) -> Type:
         (x,) = types
         numeric(self.name, (x,))
-        if not 0 <= self.axis < x.rank:
-            raise TypeRuleError("E205", f"axis {self.axis} is out of range for {x}", blame=[0])
+        check_axis(self.axis, x)
         some_elements(self.name, x, (self.axis,))
         size = x.shape[self.axis]
         shape = reduced_shape(x.shape, (self.axis,), keep=False)

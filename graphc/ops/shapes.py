@@ -16,6 +16,7 @@ from graphc.ir import (
     Value,
     WriteContext,
     broadcast_shapes,
+    check_axis,
     product,
 )
 from graphc.ops.leaves import number_text
@@ -115,10 +116,7 @@ class Broadcast(Operator):
         return d.builder.unbroadcast(d, xs[0].shape)
 
     def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
-        (x,) = xs
-        missing = len(self.shape) + 1 - len(x.shape)
-        if missing:
-            x = x.apply("reshape", shape=(size, *[1] * missing, *x.shape[1:]))
+        x = xs[0].builder.aligned(xs[0], len(self.shape) + 1)
         return x.apply("broadcast", shape=(size, *self.shape))
 
     def formula(self, f: Notation, *args: Formula) -> Formula:
@@ -153,8 +151,7 @@ class Concat(Operator):
 
     def infer(self, *types: Type) -> Type:
         first, axis = types[0], self.axis
-        if not 0 <= axis < first.rank:
-            raise TypeRuleError("E205", f"axis {axis} is out of range for {first}", blame=[0])
+        check_axis(axis, first)
         for i, other in enumerate(types):
             if not _joins(first, other, axis):
                 raise TypeRuleError(

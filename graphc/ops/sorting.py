@@ -14,6 +14,7 @@ from graphc.ir import (
     TypeRuleError,
     Value,
     WriteContext,
+    check_axis,
 )
 
 SAMPLE = Type("real", (2, 3, 4))
@@ -28,8 +29,7 @@ class Ordering(Operator):
     def check(self, x: Type) -> None:
         if x.kind not in ("real", "int"):
             raise TypeRuleError("E202", f"`{self.name}` takes numbers, not {x}", blame=[0])
-        if not 0 <= self.axis < x.rank:
-            raise TypeRuleError("E205", f"axis {self.axis} is out of range for {x}", blame=[0])
+        check_axis(self.axis, x)
 
     def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> None:
         return None

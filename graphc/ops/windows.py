@@ -15,6 +15,7 @@ from graphc.ir import (
     TypeRuleError,
     Value,
     WriteContext,
+    check_axis,
     divide_exactly,
 )
 
@@ -39,8 +40,7 @@ class Windowing(Operator):
 
     def check_axes(self, x: Type) -> None:
         for axis in self.axes:
-            if not 0 <= axis < x.rank:
-                raise TypeRuleError("E205", f"axis {axis} is out of range for {x}", blame=[0])
+            check_axis(axis, x)
         if list(self.axes) != sorted(set(self.axes)):
             raise TypeRuleError("E205", "an axis of windows is named twice", blame=[0])
         if any(number < 1 for number in (*self.sizes, *self.strides, *self.dilations)):

@@ -10,7 +10,7 @@ definition states its ``derivative``, that is used instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -30,7 +30,7 @@ from graphc.model.program import Program
 from graphc.ops.leaves import Item
 from graphc.passes.tiling import joined_tiles
 
-__all__ = ["Contribution", "Differentiate", "Gradients", "gradients"]
+__all__ = ["Contribution", "Differentiate", "Gradients", "add_roots", "gradients"]
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,21 @@ class Differentiate:
     name: ClassVar[str] = "differentiate"
 
     def apply(self, program: Program) -> Program:
-        nodes = {node.name: node.id for node in program.graph if node.op.name == "parameter"}
         builder = Builder(program.graph, Origin(made_by=self.name))
         objective = builder.value(program.roots["objective", ""])
-        wanted = {name: nodes[name] for name in program.spec.learned if name in nodes}
-        found = gradients(builder, objective, list(wanted.values()))
-        for name in program.spec.learned:
-            value = found.get(wanted.get(name, -1))
-            if value is None:
-                value = builder.zeros(program.spec.parameters[name].type)
-            program.roots["gradient", name] = value.id
+        found = gradients(builder, objective, program.learned_nodes.values())
+        add_roots(program, builder, "gradient", found)
         return program
+
+
+def add_roots(program: Program, builder: Builder, role: str, found: Mapping[int, Value]) -> None:
+    """A root of that role for every learned parameter; zero where ``found`` has nothing for it."""
+    nodes = program.learned_nodes
+    for name in program.spec.learned:
+        value = found.get(nodes.get(name, -1))
+        if value is None:
+            value = builder.zeros(program.spec.parameters[name].type)
+        program.roots[role, name] = value.id
 
 
 def gradients(builder: Builder, objective: Value, wanted: Iterable[int]) -> dict[int, Value]:

@@ -24,7 +24,7 @@ from graphc.ir import (
 from graphc.model.prelude import loss_names
 from graphc.model.program import Program
 from graphc.ops.leaves import Leaf, Tangent
-from graphc.passes.differentiate import Gradients
+from graphc.passes.differentiate import Gradients, add_roots
 
 __all__ = ["GaussNewtonProducts", "HessianProducts"]
 
@@ -37,7 +37,7 @@ class HessianProducts:
 
     def apply(self, program: Program) -> Program:
         builder = Builder(program.graph, Origin(made_by=self.name))
-        learned = _learned(program)
+        learned = program.learned_nodes
         tangents = _tangents(program, builder)
         objective = program.roots["objective", ""]
         walk = Gradients()
@@ -66,7 +66,7 @@ class GaussNewtonProducts:
     def apply(self, program: Program) -> Program:
         cuts = self._cuts(program)
         builder = Builder(program.graph, Origin(made_by=self.name))
-        learned = _learned(program)
+        learned = program.learned_nodes
         tangents = _tangents(program, builder)
         walk = Gradients()
         pushed = _pushed(walk, builder, cuts, learned, tangents)
@@ -108,7 +108,7 @@ class GaussNewtonProducts:
                 help="cut at a value that the model file names",
             )
         cut = found[-1]
-        learned = set(_learned(program).values())
+        learned = set(program.learned_nodes.values())
         if cut in learned or not learned & program.graph.ancestors([cut]):
             raise TypeRuleError(
                 "E231",
@@ -140,11 +140,6 @@ def _is_loss(body: Body, losses: frozenset[str]) -> bool:
     return body.prelude and body.definition in losses
 
 
-def _learned(program: Program) -> dict[str, int]:
-    nodes = {node.name: node.id for node in program.graph if node.op.name == "parameter"}
-    return {name: nodes[name] for name in program.spec.learned if name in nodes}
-
-
 def _tangents(program: Program, builder: Builder) -> dict[str, Value]:
     types = {name: program.spec.parameters[name].type for name in program.spec.learned}
     return {name: builder.place(Tangent(name), (), type, "") for name, type in types.items()}
@@ -152,13 +147,8 @@ def _tangents(program: Program, builder: Builder) -> dict[str, Value]:
 
 def _with_products(program: Program, builder: Builder, found: Mapping[int, Value]) -> Program:
     """Roots ``product``; zero for a parameter that the product does not reach."""
-    nodes = _learned(program)
     program.roots = {}
-    for name in program.spec.learned:
-        value = found.get(nodes.get(name, -1))
-        if value is None:
-            value = builder.zeros(program.spec.parameters[name].type)
-        program.roots["product", name] = value.id
+    add_roots(program, builder, "product", found)
     return program
 
 

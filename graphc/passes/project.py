@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from graphc.ir import Body, Call, Graph
+from graphc.ir import Body, Call, Graph, follow
 from graphc.model.program import Program
 from graphc.ops.leaves import IfTraining
 
@@ -45,7 +45,7 @@ class Project:
                 chosen[node.id] = source
                 if node.name and not graph[source].name and graph[source].inputs:
                     graph[source].name = node.name
-        return {key: _follow(chosen, id) for key, id in roots.items()}
+        return {key: follow(chosen, id) for key, id in roots.items()}
 
     def _body(self, body: Body, memo: dict[int, Body]) -> Body:
         """The body with its branches chosen; the same object where nothing changed."""
@@ -62,12 +62,6 @@ class Project:
         graph.keep_only(graph.ancestors([*results, *body.operands]))
         derivative = self._body(body.derivative, memo) if body.derivative else None
         return replace(body, graph=graph, results=results, derivative=derivative)
-
-
-def _follow(chosen: dict[int, int], id: int) -> int:
-    while id in chosen:
-        id = chosen[id]
-    return id
 
 
 def has_choice(graph: Graph, seen: set[int] | None = None) -> bool:

@@ -31,7 +31,7 @@ class Regularize:
         return program
 
     def _penalize(self, program: Program) -> None:
-        parameters = {node.name: node.id for node in program.graph if node.op.name == "parameter"}
+        parameters = program.parameter_nodes
         builder = Builder(program.graph)
         total: Value | None = None
         for penalty in program.spec.penalties:

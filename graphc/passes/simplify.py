@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from graphc.ir import OPERATORS, Builder, Graph, Node, Size, Type, Value, broadcast_shapes
+from graphc.ir import OPERATORS, Builder, Graph, Node, Size, Type, Value, broadcast_shapes, follow
 from graphc.model.program import Program
 from graphc.ops.leaves import Constant, Dimension
 from graphc.ops.reductions import Reduction
@@ -55,7 +55,7 @@ class Simplify:
             graph.replace_uses(id, new)
             moved[id] = new
             pending.extend(reversed([*range(start, graph.next_id), *users]))
-        program.roots = {key: _follow(moved, id) for key, id in program.roots.items()}
+        program.roots = {key: follow(moved, id) for key, id in program.roots.items()}
         return DeadCode().apply(program)
 
 
@@ -75,12 +75,6 @@ def _simplified(graph: Graph, node: Node) -> int | None:
 def _inherit(graph: Graph, old: int, new: int, start: int) -> None:
     if graph[old].name and not graph[new].name and new >= start:
         graph[new].name = graph[old].name
-
-
-def _follow(moved: dict[int, int], id: int) -> int:
-    while id in moved:
-        id = moved[id]
-    return id
 
 
 # ------------------------------------------------------------------------------ rules

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from graphc.ir import Body, Call, Graph, Node, Value
+from graphc.ir import Body, Call, Graph, Node, Value, follow
 from graphc.model.program import Program
 from graphc.passes.cleanup import DeadCode
 from graphc.passes.stable_bodies import StableBodies
@@ -78,7 +78,7 @@ class _Rewriter:
                     _replace(graph, id, new, start, moved)
                     changed = True
             pending.extend(range(graph.next_id - 1, start - 1, -1))
-        return {key: _follow(moved, id) for key, id in roots.items()} if changed else None
+        return {key: follow(moved, id) for key, id in roots.items()} if changed else None
 
     def _replacement(self, forms: Forms, node: Node, stated: bool) -> int | None:
         for rule in RULES.get(node.op.name, ()):
@@ -189,12 +189,6 @@ def _replace(graph: Graph, old: int, new: int, start: int, moved: dict[int, int]
         graph[new].name = graph[old].name
     graph.replace_uses(old, new)
     moved[old] = new
-
-
-def _follow(moved: dict[int, int], id: int) -> int:
-    while id in moved:
-        id = moved[id]
-    return id
 
 
 # ------------------------------------------------------------------------------ rules
