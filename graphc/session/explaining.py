@@ -28,6 +28,7 @@ from graphc.render.naming import OBJECTIVE, named_values
 from graphc.runtime import RunError
 from graphc.runtime.wording import did_you_mean, listing
 from graphc.session.checking import deep_recursion
+from graphc.session.loading import no_gradient
 from graphc.session.model import Model, compile
 
 __all__ = ["Explanation", "explain"]
@@ -86,10 +87,7 @@ def explain(
     elif set or at:
         raise RunError("a compiled model has its settings", help="give the path with set and at")
     if not model.has_objective:
-        raise RunError(
-            f"{model.name} has no loss, so there is no gradient",
-            help="declare one: loss NAME = expression",
-        )
+        raise no_gradient(model.name, has_objective=False)
     with deep_recursion(model.spec.path):
         return _explained(model, name, None if all else MOST_STEPS)
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from graphc.runtime import Arrays, Module, Raw, RunError, check_batch, computing
 
-__all__ = ["checked_batch", "gradients_of", "load_source", "taking_prepared"]
+__all__ = ["checked_batch", "gradients_of", "load_source", "no_gradient", "taking_prepared"]
 
 _numbers = itertools.count(1)
 
@@ -61,17 +61,27 @@ def checked_batch(module: Module, batch: Mapping[str, ArrayLike]) -> Arrays:
     return arrays
 
 
+def no_gradient(name: str, *, has_objective: bool) -> RunError:
+    """Why a model has no gradient: it minimises nothing, or nothing in it is learned."""
+    if has_objective:
+        return RunError(
+            f"{name} learns nothing, so there is no gradient",
+            help="declare a parameter that is not frozen: param NAME: type = value",
+        )
+    return RunError(
+        f"{name} has no loss, so there is no gradient", help="declare one: loss NAME = expression"
+    )
+
+
 def gradients_of(
     module: Module, state: Arrays, batch: Arrays, *, training: bool = False
 ) -> tuple[float, Arrays]:
     """The generated function of that name. RunError where there is nothing to minimise or learn."""
     function = getattr(module, "loss_and_gradients", None)
     if function is None or not module.signature["objective"]:
-        learns = bool(module.signature["parameters"])
-        raise RunError(
-            f"{module.signature['model']} {'has no loss' if learns else 'learns nothing'}, "
-            "so there is no gradient",
-            help="declare a loss: loss NAME = expression" if learns else "declare a parameter",
+        raise no_gradient(
+            module.signature["model"],
+            has_objective=bool(module.signature["losses"]) or not module.signature["parameters"],
         )
     with computing():
         objective, gradients = function(state, batch, training=training)

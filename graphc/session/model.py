@@ -242,8 +242,7 @@ class Model:
         self, state: Mapping[str, Array], batch: Mapping[str, ArrayLike]
     ) -> Arrays:
         """The gradient of each example's objective alone: arrays [n, …] by parameter."""
-        function, arrays = self._product("per_example_gradients", batch)
-        return cast(Arrays, function(dict(state), arrays))
+        return self._product("per_example_gradients", state, batch)
 
     def hessian_vector_products(
         self,
@@ -252,8 +251,7 @@ class Model:
         tangents: Mapping[str, ArrayLike],
     ) -> Arrays:
         """The objective's Hessian times k tangents: arrays [k, …] by parameter, as given."""
-        function, arrays = self._product("hessian_vector_products", batch)
-        return cast(Arrays, function(dict(state), arrays, dict(tangents)))
+        return self._product("hessian_vector_products", state, batch, dict(tangents))
 
     def gauss_newton_products(
         self,
@@ -262,20 +260,20 @@ class Model:
         tangents: Mapping[str, ArrayLike],
     ) -> Arrays:
         """The generalised Gauss-Newton matrix times k tangents, cut where ``compile`` was told."""
-        function, arrays = self._product("gauss_newton_products", batch)
-        return cast(Arrays, function(dict(state), arrays, dict(tangents)))
+        return self._product("gauss_newton_products", state, batch, dict(tangents))
 
     def _product(
-        self, name: str, batch: Mapping[str, ArrayLike]
-    ) -> tuple[Callable[..., Any], Arrays]:
-        """A function of the module, of a module that has it where this one has not."""
+        self, name: str, state: Mapping[str, Array], batch: Mapping[str, ArrayLike], *more: object
+    ) -> Arrays:
+        """What a function of the module gives, of a module that has it where this one has not."""
         request = self.checked.request
         if name not in request.products:
             if name not in self._extended:
                 changed = replace(self.checked, request=replace(request, products=(name,)))
                 self._extended[name] = Model(Generated(changed), self._data)
-            return self._extended[name]._product(name, batch)
-        return getattr(self.module, name), checked_batch(self.module, batch)
+            return self._extended[name]._product(name, state, batch, *more)
+        arrays = checked_batch(self.module, batch)
+        return cast(Arrays, getattr(self.module, name)(dict(state), arrays, *more))
 
     def evaluate_examples(self, state: Mapping[str, Array]) -> Evaluation:
         """Objective, losses and metrics at the example values."""

@@ -9,6 +9,7 @@ from graphc.ir import TypeRuleError
 from graphc.model import PRODUCTS, ModelSpec
 from graphc.runtime import RunError
 from graphc.runtime.wording import listing
+from graphc.session.loading import no_gradient
 
 __all__ = ["expect_products", "known_products", "product_errors"]
 
@@ -25,13 +26,9 @@ def known_products(names: Sequence[str]) -> tuple[str, ...]:
 
 def expect_products(spec: ModelSpec, roots: Sequence[tuple[str, str]]) -> None:
     """RunError for a model that has nothing to differentiate."""
-    if ("objective", "") not in roots:
-        raise RunError(
-            f"{spec.name} has no loss, so there is no gradient",
-            help="declare one: loss NAME = expression",
-        )
-    if not spec.learned:
-        raise RunError(f"{spec.name} learns nothing, so there is no gradient")
+    has_objective = ("objective", "") in roots
+    if not (has_objective and spec.learned):
+        raise no_gradient(spec.name, has_objective=has_objective)
 
 
 @contextlib.contextmanager
