@@ -11,7 +11,7 @@ from graphc.cli.options import at_option, data_option, json_option, output_optio
 from graphc.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from graphc.session import GradCheck
+    from graphc.session.tallies import GradCheck
 
 __all__ = ["command"]
 
@@ -68,7 +68,7 @@ def command(
     parameters. Points without a derivative are counted and left out. The exit status is 1 when a
     derivative is wrong.
     """
-    from graphc.session import gradcheck
+    from graphc.session.gradchecking import gradcheck
 
     found = gradcheck(
         model,

@@ -17,17 +17,14 @@ from graphc.runtime import (
     write_atomic,
 )
 from graphc.runtime.atomic import json_ready
-from graphc.session.gradchecking import gradcheck
 from graphc.session.model import Model, compile
 from graphc.session.predicting import records_text
 from graphc.session.run import Run, expect_same_text, is_run, latest_run, load
 from graphc.session.scoring import Question, Scores, find_run, score
-from graphc.session.tallies import GradCheck
 
 __all__ = [
     "CompileError",
     "DivergedError",
-    "GradCheck",
     "LiveReporter",
     "Model",
     "PlainReporter",
@@ -39,7 +36,6 @@ __all__ = [
     "compile",
     "expect_same_text",
     "find_run",
-    "gradcheck",
     "is_run",
     "json_ready",
     "latest_run",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from graphc.session import gradcheck
+from graphc.session.gradchecking import gradcheck
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 EACH = pytest.mark.parametrize("path", sorted(MODELS.glob("*.gc")), ids=lambda path: path.stem)

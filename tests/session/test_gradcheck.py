@@ -7,7 +7,7 @@ import pytest
 
 import graphc
 from graphc.ops.functions import Tanh
-from graphc.session import gradcheck
+from graphc.session.gradchecking import gradcheck
 from graphc.session.model import compile
 from graphc.session.trial import make_trial
 

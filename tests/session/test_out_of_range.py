@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import graphc
-from graphc.session import RunError, gradcheck
+from graphc.session import RunError
+from graphc.session.gradchecking import gradcheck
 
 TABLE = """model lookup
 input  k: int[n]
