@@ -21,10 +21,8 @@ from graphc.ops import (
     windows,
 )
 from graphc.ops.evaluate import evaluate
-from graphc.ops.helpers import HELPERS
 
 __all__ = [
-    "HELPERS",
     "arithmetic",
     "cumulative",
     "einsum",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -247,8 +248,13 @@ def plain_source(function: Any) -> str:
     return f"def {function.__name__}({names}):\n{body.rstrip()}\n"
 
 
-HELPERS: dict[str, str] = {function.__name__: plain_source(function) for function in FUNCTIONS}
-"""Source of each helper by name."""
+_BY_NAME = {function.__name__: function for function in FUNCTIONS}
+
+
+@cache
+def helper_source(name: str) -> str:
+    """Source of a helper, read when it is first printed: most commands print none."""
+    return plain_source(_BY_NAME[name])
 
 
 def helpers_used(source: str) -> list[str]:
@@ -256,10 +262,10 @@ def helpers_used(source: str) -> list[str]:
     used: set[str] = set()
     texts = [source]
     while texts:
-        called = set(_CALL.findall(texts.pop())) & HELPERS.keys()
-        texts.extend(HELPERS[name] for name in called - used)
+        called = set(_CALL.findall(texts.pop())) & _BY_NAME.keys()
+        texts.extend(helper_source(name) for name in called - used)
         used |= called
-    return [name for name in HELPERS if name in used]
+    return [name for name in _BY_NAME if name in used]
 
 
 _CALL = re.compile(r"\b(_\w+)\(")

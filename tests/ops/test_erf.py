@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from graphc.ops.helpers import HELPERS, _erf, helpers_used
+from graphc.ops.helpers import _erf, helper_source, helpers_used
 
 GRID = np.concatenate(
     [
@@ -55,5 +55,5 @@ def test_a_module_carries_what_it_calls():
     assert names == ["_polynomial", "_erf"]
     scope: dict = {"np": np}
     for name in names:
-        exec(HELPERS[name], scope)
+        exec(helper_source(name), scope)
     assert float(scope["_erf"](0.5)) == pytest.approx(math.erf(0.5), rel=1e-15)

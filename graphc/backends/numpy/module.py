@@ -22,7 +22,7 @@ from graphc.backends.numpy.trainer import print_trainer
 from graphc.backends.numpy.writer import Writer, harmless, quoted
 from graphc.ir import Type
 from graphc.model.program import COUNTERS, ModelSpec, Program, Programs
-from graphc.ops.helpers import HELPERS, helpers_used, plain_source
+from graphc.ops.helpers import helper_source, helpers_used, plain_source
 from graphc.ops.leaves import number_text
 
 __all__ = ["print_module"]
@@ -318,7 +318,7 @@ def _print_helpers(w: Writer) -> None:
     needed = _called(source, parts)
     _print_functions(w, [function for function in parts if function.__name__ in needed])
     for name in helpers_used(w.text()):
-        w.source(HELPERS[name])
+        w.source(helper_source(name))
         gap(w)
     if trained:
         _print_stepped(w, "def _training" in source)
