@@ -45,6 +45,7 @@ __all__ = [
     "TypeRuleError",
     "Value",
     "VerificationError",
+    "Workspace",
     "WriteContext",
     "broadcast_shapes",
     "check_axis",

@@ -19,7 +19,15 @@ from graphc.ir.types import AnyType, Type
 if TYPE_CHECKING:
     from graphc.ir.builder import Value
 
-__all__ = ["OPERATORS", "Operator", "Sample", "TypeRuleError", "WriteContext", "check_axis"]
+__all__ = [
+    "OPERATORS",
+    "Operator",
+    "Sample",
+    "TypeRuleError",
+    "Workspace",
+    "WriteContext",
+    "check_axis",
+]
 
 
 class TypeRuleError(Exception):
@@ -58,6 +66,19 @@ class Sample:
     high: float = 2.0
 
 
+@dataclass(frozen=True)
+class Workspace:
+    """An array that an operator works in, beside its operands and its result.
+
+    Without ``start`` it is scratch: it holds anything before and after. Otherwise it holds
+    ``start + step * i`` at element i and is never written: ones, or positions.
+    """
+
+    type: Type
+    start: int | None = None
+    step: int = 0
+
+
 @dataclass
 class WriteContext:
     """What an operator may ask of the printer of NumPy source."""
@@ -71,6 +92,8 @@ class WriteContext:
     """Expression of the model's floating-point type."""
     seed: str = "seed"
     step: str = "step"
+    workspace: tuple[str, ...] = ()
+    """Names of the arrays that :meth:`Operator.workspace` asked for; only in ``numpy_into``."""
 
     def shape(self, shape: tuple[Size, ...]) -> str:
         """A shape as source: ``(n, 64)``."""
@@ -155,6 +178,17 @@ class Operator:
     def may_overwrite(self, i: int) -> bool:
         """Whether ``numpy_into`` is right when ``out`` is the array of operand ``i``."""
         return False
+
+    # -- memory
+
+    def workspace(self, types: tuple[Type, ...], result: Type) -> tuple[Workspace, ...]:
+        """Arrays that ``numpy_into`` works in; it finds their names in ``w.workspace``."""
+        return ()
+
+    def hidden(self, types: tuple[Type, ...], result: Type) -> tuple[Type, ...]:
+        """Arrays that NumPy makes for itself while ``numpy_into`` runs, as many as there are at
+        most at one time. Empty where it makes none."""
+        return ()
 
     # -- explanation
 
