@@ -16,7 +16,15 @@ from graphc.ir.inline import (
     relocate,
 )
 from graphc.ir.notation import LATEX, UNICODE, Formula, Notation
-from graphc.ir.operator import OPERATORS, Operator, Sample, TypeRuleError, WriteContext, check_axis
+from graphc.ir.operator import (
+    OPERATORS,
+    Operator,
+    Sample,
+    TypeRuleError,
+    Workspace,
+    WriteContext,
+    check_axis,
+)
 from graphc.ir.textform import parse_graph, print_graph
 from graphc.ir.types import AnyType, Kind, TupleType, Type, broadcast_shapes, is_real
 from graphc.ir.verify import VerificationError, verify
