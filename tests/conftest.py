@@ -19,6 +19,8 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 
+sys.path.append(str(Path(__file__).parent))  # what tests of several rooms use lies here
+
 Graphc = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

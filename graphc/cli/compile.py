@@ -40,6 +40,10 @@ __all__ = ["command"]
     metavar="NAME",
     help="Value between network and loss; by default the first argument of the prelude's losses.",
 )
+@click.option("--no-fuse", "fuse", flag_value=False, default=True, help="Group nothing.")
+@click.option(
+    "--no-reuse", "reuse", flag_value=False, default=True, help="Memory of its own for each array."
+)
 @data_option
 @settings_options
 @output_options
@@ -52,6 +56,8 @@ def command(
     dump_passes: bool,
     products: tuple[str, ...],
     cut: tuple[str, ...],
+    fuse: bool,
+    reuse: bool,
     data: str | None,
     sets: dict[str, str],
     at: dict[str, str],
@@ -73,7 +79,15 @@ def command(
         _compile_run(session.load(model), out, terminal)
         return
     compiled = session.compile(
-        model, set=sets, at=at, precision=precision, data=data, products=products, cut=cut
+        model,
+        set=sets,
+        at=at,
+        precision=precision,
+        data=data,
+        products=products,
+        cut=cut,
+        fuse=fuse,
+        reuse=reuse,
     )
     show_warnings(compiled, terminal)
     if dump_passes or stop_after:

@@ -6,6 +6,7 @@ The only room that knows NetworkX. It knows no primitive operator (``graphc.ops`
 from graphc.ir.builder import Builder, Value
 from graphc.ir.dims import Dim, Size, divide_exactly, product, symbol
 from graphc.ir.graph import Body, Call, Graph, Node, Operand, Origin
+from graphc.ir.group import Group, group_nodes, in_order, open_group
 from graphc.ir.inline import (
     flatten,
     follow,
@@ -40,6 +41,7 @@ __all__ = [
     "Dim",
     "Formula",
     "Graph",
+    "Group",
     "Kind",
     "Node",
     "Notation",
@@ -60,10 +62,13 @@ __all__ = [
     "divide_exactly",
     "flatten",
     "follow",
+    "group_nodes",
+    "in_order",
     "inline_call",
     "inline_calls",
     "is_real",
     "join_place",
+    "open_group",
     "parse_graph",
     "placed",
     "print_graph",

@@ -1,24 +1,26 @@
-"""The graph: typed nodes over a NetworkX ``MultiDiGraph`` keyed by argument slot.
+"""The graph: typed nodes, given as a NetworkX ``MultiDiGraph`` keyed by argument slot on request.
 
 ``x * x`` is two edges from ``x``, with keys 0 and 1. The ordered inputs on a node are the truth;
-the edges mirror them so that users of a node are found at once. Ids grow in the order of
-creation and are never reused, so a topological order with ties broken by id is deterministic.
+the slots that each user of a node fills are counted beside them, so that users are found at once.
+Ids grow in the order of creation and are never reused, so a topological order with ties broken by
+id is deterministic.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Container, Iterable, Iterator, Mapping
-from copy import copy
 from dataclasses import dataclass
-from typing import Any
-
-import networkx as nx
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from graphc.diagnostics import Span
 from graphc.ir.notation import Formula, Notation
 from graphc.ir.operator import Operator
 from graphc.ir.types import AnyType, TupleType, Type
+
+if TYPE_CHECKING:
+    from networkx import MultiDiGraph
 
 __all__ = ["Body", "Call", "Graph", "Node", "Operand", "Origin"]
 
@@ -63,6 +65,10 @@ class Node:
     verified: bool = False
     """Whether the verifier has seen this operator with these inputs; a change resets it."""
 
+    def copy(self) -> Node:
+        """Another node of the same value."""
+        return Node(self.id, self.op, self.inputs, self.type, self.origin, self.name, self.verified)
+
     @property
     def tensor(self) -> Type:
         """The type of a node that is not a tuple."""
@@ -74,8 +80,9 @@ class Graph:
     """Nodes and their order. A pass owns the graph it is given and rewrites it in place."""
 
     def __init__(self) -> None:
-        self._nx: nx.MultiDiGraph[int] = nx.MultiDiGraph()
         self._nodes: dict[int, Node] = {}
+        self._users: dict[int, dict[int, int]] = {}
+        """For each node its users, with the number of slots in which they read it."""
         self._next = 0
         self._order: list[Node] | None = None
         """The topological order, until the next change."""
@@ -96,9 +103,20 @@ class Graph:
         return iter(list(self._nodes.values()))
 
     @property
-    def networkx(self) -> nx.MultiDiGraph[int]:
-        """The graph underneath, for algorithms that only read it."""
-        return self._nx
+    def networkx(self) -> MultiDiGraph[int]:
+        """The graph as it is now: nodes by id, an edge from operand to user for each slot.
+
+        It is made on request: no pass needs it, and importing NetworkX takes longer than compiling
+        a small model.
+        """
+        from networkx import MultiDiGraph
+
+        result: MultiDiGraph[int] = MultiDiGraph()
+        result.add_nodes_from(self._nodes)
+        for id, node in self._nodes.items():
+            for slot, source in enumerate(node.inputs):
+                result.add_edge(source, id, key=slot)
+        return result
 
     @property
     def next_id(self) -> int:
@@ -107,11 +125,20 @@ class Graph:
 
     def users(self, id: int) -> list[int]:
         """Ids of the nodes that read ``id``, ascending, each once."""
-        return sorted(self._nx.successors(id))
+        return sorted(self._users[id])
 
     def user_count(self, id: int) -> int:
         """Number of argument slots that read ``id``."""
-        return int(self._nx.out_degree(id))
+        return sum(self._users[id].values())
+
+    def slots(self, id: int, user: int) -> int:
+        """Number of argument slots of ``user`` that read ``id``."""
+        return self._users[id].get(user, 0)
+
+    @property
+    def pair_count(self) -> int:
+        """Number of pairs of a node and one of its users."""
+        return sum(map(len, self._users.values()))
 
     def topological(self) -> list[Node]:
         """Every node after its inputs; ties by id."""
@@ -120,31 +147,32 @@ class Graph:
         return self._order
 
     def _sorted(self) -> list[Node]:
-        waiting = {id: len(set(node.inputs)) for id, node in self._nodes.items()}
-        ready = [id for id, count in waiting.items() if count == 0]
-        heapq.heapify(ready)
+        nodes = self._nodes
+        if all(source < id for id, node in nodes.items() for source in node.inputs):
+            return list(nodes.values())  # the order of creation is one, and by id
+        waiting = {id: len(set(node.inputs)) for id, node in nodes.items()}
+        ready = [id for id, count in waiting.items() if count == 0]  # ascending, so a heap
         order: list[Node] = []
-        successors = self._nx.successors
         while ready:
             id = heapq.heappop(ready)
-            order.append(self._nodes[id])
-            for user in successors(id):
+            order.append(nodes[id])
+            for user in self._users[id]:
                 waiting[user] -= 1
                 if waiting[user] == 0:
                     heapq.heappush(ready, user)
-        if len(order) != len(self._nodes):
+        if len(order) != len(nodes):
             raise ValueError("the graph has a cycle")
         return order
 
     def ancestors(self, roots: Iterable[int]) -> set[int]:
         """The roots and everything they depend on."""
-        seen: set[int] = set()
-        stack = list(roots)
+        seen = set(roots)
+        stack = list(seen)
         while stack:
-            id = stack.pop()
-            if id not in seen:
-                seen.add(id)
-                stack.extend(self._nodes[id].inputs)
+            for source in self._nodes[stack.pop()].inputs:
+                if source not in seen:
+                    seen.add(source)
+                    stack.append(source)
         return seen
 
     def frontier(self, roots: Iterable[int], stop: Container[int]) -> list[int]:
@@ -169,15 +197,15 @@ class Graph:
         order: list[Node] = []
         seen = set(known)
         for root in roots:
-            stack = [(root, False)]
+            stack = [root]
             while stack:
-                id, ready = stack.pop()
-                if ready:
-                    order.append(self._nodes[id])
+                id = stack.pop()
+                if id < 0:  # all operands of node ~id are in order
+                    order.append(self._nodes[~id])
                 elif id not in seen:
                     seen.add(id)
-                    stack.append((id, True))
-                    stack.extend((i, False) for i in reversed(self._nodes[id].inputs))
+                    stack.append(~id)
+                    stack.extend(reversed(self._nodes[id].inputs))
         return order
 
     # -- writing
@@ -194,19 +222,22 @@ class Graph:
         self._next += 1
         self._order = None
         self._nodes[id] = Node(id, op, inputs, type, origin, name)
-        self._nx.add_node(id)
-        for slot, source in enumerate(inputs):
-            self._nx.add_edge(source, id, key=slot)
+        self._users[id] = {}
+        self._read(id, inputs)
         return id
+
+    def _read(self, id: int, inputs: tuple[int, ...]) -> None:
+        for source in inputs:
+            users = self._users[source]
+            users[id] = users.get(id, 0) + 1
 
     def set_inputs(self, id: int, inputs: tuple[int, ...]) -> None:
         node = self._nodes[id]
         node.verified, self._order = False, None
-        for slot, source in enumerate(node.inputs):
-            self._nx.remove_edge(source, id, key=slot)
+        for source in node.inputs:
+            self._users[source].pop(id, None)
         node.inputs = inputs
-        for slot, source in enumerate(inputs):
-            self._nx.add_edge(source, id, key=slot)
+        self._read(id, inputs)
 
     def set_op(self, id: int, op: Operator) -> None:
         node = self._nodes[id]
@@ -222,10 +253,9 @@ class Graph:
 
     def remove(self, id: int) -> None:
         """Remove a node that nobody reads."""
-        if self._nx.out_degree(id):
+        if self._users[id]:
             raise ValueError(f"node {id} is still read")
-        self._nx.remove_node(id)
-        del self._nodes[id]
+        self._forget(id)
         self._order = None
 
     def keep_only(self, ids: set[int]) -> None:
@@ -233,16 +263,22 @@ class Graph:
         dead = [id for id in self._nodes if id not in ids]
         if not dead:
             return
-        self._order = None
-        self._nx.remove_nodes_from(dead)
+        if self._order is not None:
+            self._order = [node for node in self._order if node.id in ids]
         for id in dead:
-            del self._nodes[id]
+            self._forget(id)
+
+    def _forget(self, id: int) -> None:
+        for source in self._nodes.pop(id).inputs:
+            if source in self._users:
+                self._users[source].pop(id, None)
+        del self._users[id]
 
     def copy(self) -> Graph:
         """An independent graph with the same ids. Operators, types and origins are shared."""
         other = Graph()
-        other._nx = self._nx.copy()
-        other._nodes = {id: copy(node) for id, node in self._nodes.items()}
+        other._nodes = {id: node.copy() for id, node in self._nodes.items()}
+        other._users = {id: users.copy() for id, users in self._users.items()}
         other._next = self._next
         return other
 
@@ -273,6 +309,7 @@ class Operand(Operator):
 
     name = "operand"
     arity = 0
+    flops = 0
     index: int
     label: str
 
@@ -303,7 +340,7 @@ class Body:
     derivative: Body | None = None
     prelude: bool = True
 
-    @property
+    @cached_property
     def type(self) -> AnyType:
         types = tuple(self.graph[id].tensor for id in self.results)
         return types[0] if len(types) == 1 else TupleType(types)

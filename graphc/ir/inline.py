@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 
-from graphc.ir.graph import Body, Call, Graph, Node, Operand, Origin
+from graphc.ir.graph import Body, Call, Graph, Node, Origin
 from graphc.ir.operator import OPERATORS, Operator
 
 __all__ = ["flatten", "follow", "inline_call", "inline_calls", "join_place", "placed"]
@@ -97,7 +97,9 @@ def follow(moved: Mapping[int, int], id: int) -> int:
 
 
 def flatten(body: Body) -> Body:
-    """The body without calls inside."""
+    """The body without calls inside; the same object where there are none."""
+    if not any(isinstance(node.op, Call) for node in body.graph):
+        return body
     graph = body.graph.copy()
     roots = {("result", str(i)): id for i, id in enumerate(body.results)}
     moved = inline_calls(graph, roots)
@@ -105,9 +107,12 @@ def flatten(body: Body) -> Body:
 
 
 def placed(body: Body, place: str) -> Body:
-    """The flattened body with its draws keyed as if it stood at ``place``."""
+    """The flattened body with its draws keyed as if it stood at ``place``; it may be shared."""
     flat = flatten(body)
-    for node in flat.graph:
-        if not isinstance(node.op, Operand):
-            flat.graph.set_op(node.id, relocate(node.op, place))
-    return flat
+    moved = {node.id: relocate(node.op, place) for node in flat.graph}
+    if all(moved[node.id] is node.op for node in flat.graph):
+        return flat
+    graph = flat.graph.copy()
+    for id, op in moved.items():
+        graph.set_op(id, op)
+    return replace(flat, graph=graph)

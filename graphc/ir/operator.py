@@ -128,8 +128,11 @@ class Operator:
     """The result has the broadcast shape of the operands and each element depends on theirs."""
     view: ClassVar[bool] = False
     """NumPy gives the result as a view of the first operand: no buffer, no work."""
+    rowwise: ClassVar[bool] = False
+    """A row of the result, which is what lies along the last axis, depends on the same row of the
+    operands alone. What is element-wise need not say so."""
     flops: ClassVar[int] = 1
-    """Floating-point operations an element of the result."""
+    """Floating-point operations an element of the result, by the table at :meth:`cost`."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -196,9 +199,26 @@ class Operator:
         """The result as a formula in the notation ``f``."""
         return f.call(self.name, *args)
 
+    # -- cost
+
     def cost(self, types: tuple[Type, ...], result: Type) -> Size:
-        """Floating-point operations."""
+        """Floating-point operations of the definition, whatever a target does to compute it.
+
+        Weights are those of the Livermore loops (McMahon, UCRL-53745, 1986):
+
+            add, subtract, multiply, negate, round, compare, choose    1
+            divide, square root                                        4
+            any other function of a number: exp, log, tanh, x^p, …     8
+
+        A multiplication and an addition are 2. Operations on integers and truth values count like
+        those on reals. A reduction counts one operation an element of its operand. Moving,
+        converting and finding elements, by views or by positions, is 0.
+        """
         return result.size * self.flops
+
+    def reads(self, types: tuple[Type, ...], result: Type) -> tuple[Size, ...]:
+        """Elements that are read of each operand: all, unless the operator takes some of them."""
+        return tuple(type.size for type in types)
 
     # -- tests
 

@@ -9,8 +9,9 @@
     %3 = call{@relu1, 'h.relu1'}(%0) : real[n, 64]
     root loss ce = %9
 
-Attributes are Python literals, read with ``ast.literal_eval``; a symbolic dimension is written
-``'$n'``, a body ``@name``. Origins are not part of the text.
+A group of nodes that run as one is written like a call. Attributes are Python literals, read with
+``ast.literal_eval``; a symbolic dimension is written ``'$n'``, a body ``@name``. Origins are not
+part of the text.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 
 from graphc.ir.dims import Dim, Size, dim_from_text
 from graphc.ir.graph import Body, Call, Graph, Node, Origin
+from graphc.ir.group import Group
 from graphc.ir.operator import OPERATORS, Operator
 from graphc.ir.types import AnyType, TupleType, Type
 
@@ -64,6 +66,8 @@ class _Printer:
         if isinstance(op, Call):
             place = f", {op.place!r}" if op.place else ""
             return f"call{{@{self.body(op.body)}{place}}}"
+        if isinstance(op, Group):
+            return f"group{{@{self.body(op.body)}}}"
         attributes = ", ".join(_literal(getattr(op, f.name)) for f in fields(op))  # type: ignore[arg-type]
         return f"{op.name}{{{attributes}}}" if attributes else op.name
 
@@ -164,10 +168,12 @@ class _Reader:
         where[number] = graph.add(op, _ids(args, where), _type(type), Origin(), label or "")
 
     def read_operator(self, name: str, attributes: str) -> Operator:
-        if name == "call":
+        if name in ("call", "group"):
             match = _CALL.match(attributes)
             if match is None:
-                raise ValueError(f"not a call: {attributes}")
+                raise ValueError(f"not a {name}: {attributes}")
+            if name == "group":
+                return Group(self.bodies[match[1]])
             place = ast.literal_eval(match[2]) if match[2] else ""
             return Call(self.bodies[match[1]], place)
         values = ast.literal_eval(f"({attributes},)") if attributes else ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from graphc.ir.dims import Size, product
@@ -33,7 +33,7 @@ class Type:
         return product(self.shape)
 
     def with_shape(self, shape: tuple[Size, ...]) -> Type:
-        return replace(self, shape=shape)
+        return Type(self.kind, shape, self.classes)
 
     def __str__(self) -> str:
         kind = f"label{{{self.classes}}}" if self.kind == "label" else self.kind
@@ -59,7 +59,12 @@ def is_real(type: AnyType) -> bool:
 
 def broadcast_shapes(*shapes: tuple[Size, ...]) -> tuple[Size, ...] | None:
     """NumPy's rule; None where two dimensions differ and neither is 1."""
-    rank = max(map(len, shapes), default=0)
+    shapes = tuple(shape for shape in shapes if shape)  # a scalar fits any other
+    if not shapes:
+        return ()
+    if shapes.count(shapes[0]) == len(shapes):
+        return shapes[0]
+    rank = max(map(len, shapes))
     result: list[Size] = []
     for axis in range(-rank, 0):
         size: Size = 1

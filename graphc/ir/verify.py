@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from graphc.ir.graph import Body, Call, Graph, Node, Operand
+from graphc.ir.group import Group
 from graphc.ir.operator import TypeRuleError
 from graphc.ir.types import AnyType, Type
 
@@ -19,32 +20,30 @@ class VerificationError(Exception):
 
 
 def verify(graph: Graph, roots: Iterable[int] = (), checked: set[int] | None = None) -> None:
-    """Inputs exist, edges mirror inputs, types are what the type rules give, no cycle.
+    """Inputs exist, users mirror inputs, types are what the type rules give, no cycle.
 
-    Bodies of calls are verified too, each once; ``checked`` remembers which by id.
+    What has not changed since it was verified is not looked at again. Bodies of calls are verified
+    too, each once; ``checked`` remembers which by id.
     """
     checked = set() if checked is None else checked
     for root in roots:
         if root not in graph:
             raise VerificationError(f"root {root} is not in the graph")
-    networkx = graph.networkx
-    order = _order(graph)
-    if len(order) != len(graph):
+    if len(_order(graph)) != len(graph):
         raise VerificationError("the order does not hold every node")
-    for node in graph:
-        if node.verified:
-            continue
-        for slot, source in enumerate(node.inputs):
+    changed = [node for node in graph if not node.verified]
+    for node in changed:
+        for source in node.inputs:
             if source not in graph:
                 raise VerificationError(f"node {node.id} reads {source}, which does not exist")
-            if not networkx.has_edge(source, node.id, key=slot):
-                raise VerificationError(f"edge {source} -> {node.id} at slot {slot} is missing")
-        if networkx.in_degree(node.id) != len(node.inputs):
-            raise VerificationError(f"node {node.id} has edges that are not inputs")
+            if graph.slots(source, node.id) != node.inputs.count(source):
+                raise VerificationError(f"node {node.id} is no user of {source}, which it reads")
         _verify_type(graph, node)
-        if isinstance(node.op, Call):
+        if isinstance(node.op, Call | Group):
             _verify_call(graph, node, node.op.body, checked)
         node.verified = True
+    if changed and graph.pair_count != sum(len(set(node.inputs)) for node in graph):
+        raise VerificationError("the graph names users that do not read the node")
 
 
 def _order(graph: Graph) -> list[Node]:
@@ -55,7 +54,7 @@ def _order(graph: Graph) -> list[Node]:
 
 
 def _verify_type(graph: Graph, node: Node) -> None:
-    if isinstance(node.op, Call | Operand) or node.op.arity == 0:
+    if isinstance(node.op, Call | Group | Operand) or node.op.arity == 0:
         return
     types: list[AnyType] = [graph[i].type for i in node.inputs]
     try:

@@ -82,8 +82,8 @@ class Forced:
 
 @dataclass
 class Layout:
-    """``text`` is as long as the source's, plus a line break. ``faults`` are the offsets of what
-    has been reported, in ascending order once the text is laid out."""
+    """``text`` is as long as the source's up to where it is read, plus a line break. ``faults`` are
+    the offsets of what has been reported, in ascending order once the text is laid out."""
 
     text: str = ""
     resumes: list[Resume] = field(default_factory=list)
@@ -93,22 +93,31 @@ class Layout:
 
 @dataclass(frozen=True)
 class _Bracket:
+    """An open bracket. ``indent`` is that of its line; a ``block`` brace holds statements."""
+
     character: str
     offset: int
     indent: int
     block: bool
 
 
-def lay_out(source: Source, diagnostics: Diagnostics) -> Layout:
-    """Lay the text of ``source`` out; what is wrong with its brackets and texts is reported."""
-    return _Scanner(source, diagnostics).run()
+def lay_out(
+    source: Source, diagnostics: Diagnostics, start: int = 0, end: int | None = None
+) -> Layout:
+    """Lay the text of ``source`` out; what is wrong with its brackets and texts is reported.
+
+    Of a part of it, from the beginning of a line at ``start`` to ``end``, the lines above are a
+    blank one.
+    """
+    above = " " * (start - 1) + "\n" if start else ""
+    return _Scanner(source, above + source.text[start:end], diagnostics).run()
 
 
 class _Scanner:
-    def __init__(self, source: Source, diagnostics: Diagnostics) -> None:
+    def __init__(self, source: Source, text: str, diagnostics: Diagnostics) -> None:
         self.source = source
         self.diagnostics = diagnostics
-        self.text = source.text + "\n"
+        self.text = text + "\n"
         self.layout = Layout()
         self.pieces: list[str] = []
         self.copied = 0

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from lark import Token
 
@@ -326,6 +325,8 @@ def _head(place: Place) -> str:
 
 
 def _foreign_statement(place: Place) -> Diagnostic | None:
+    import difflib
+
     head = _head(place)
     last = place.last
     second = last is not None and str(last) == head and place.is_word
@@ -338,7 +339,7 @@ def _foreign_statement(place: Place) -> Diagnostic | None:
         return None
     if head in _FOLLOWED_BY:
         return place.error("E101", _title(place), help=_FOLLOWED_BY[head])
-    near = get_close_matches(head.lower(), _KEYWORDS, n=1)
+    near = difflib.get_close_matches(head.lower(), _KEYWORDS, n=1)
     hint = f"did you mean `{near[0]}`?" if near else "a statement starts with a keyword or `name =`"
     return place.error("E101", f"`{head}` is no keyword of a statement", help=hint)
 

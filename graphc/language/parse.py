@@ -25,6 +25,7 @@ from graphc.language.build import Builder, TooDeep
 from graphc.language.grammar import grammar_text
 from graphc.language.layout import MAX_FAULTS, Resume, lay_out
 from graphc.language.mistakes import Place, explain
+from graphc.language.tables import make_parser
 from graphc.language.tree import File
 
 __all__ = ["MAX_BYTES", "parse"]
@@ -32,10 +33,13 @@ __all__ = ["MAX_BYTES", "parse"]
 MAX_BYTES = 8_000_000
 
 
-def parse(source: Source, diagnostics: Diagnostics) -> File:
+def parse(
+    source: Source, diagnostics: Diagnostics, *, start: int = 0, end: int | None = None
+) -> File:
     """The syntax tree of the statements of ``source`` that can be read.
 
-    What cannot be read is reported (E101 and following) in the order of the text.
+    What cannot be read is reported (E101 and following) in the order of the text. ``start``, at the
+    beginning of a line, and ``end`` limit the reading to a part of the text, of whole statements.
     """
     if len(source.text) > MAX_BYTES or len(source.text.encode(errors="replace")) > MAX_BYTES:
         diagnostics.error(
@@ -45,7 +49,7 @@ def parse(source: Source, diagnostics: Diagnostics) -> File:
         )
         return File(source, ())
     found = Diagnostics()
-    file = _Reading(source, found).run()
+    file = _Reading(source, found, start, end).run()
     for diagnostic in sorted(found, key=_position):
         diagnostics.add(diagnostic)
     return file
@@ -75,20 +79,19 @@ _machines = _Machines()
 def _machine() -> _Machine:
     if _machines.machine is None:
         builder = Builder()
-        lark = Lark(
-            grammar_text(), start="file", parser="lalr", lexer="contextual", transformer=builder
-        )
-        _machines.machine = _Machine(lark, builder)
+        _machines.machine = _Machine(make_parser(grammar_text(), builder), builder)
     return _machines.machine
 
 
 class _Reading:
-    """One reading of one text."""
+    """One reading of one text, or of a part of it."""
 
-    def __init__(self, source: Source, diagnostics: Diagnostics) -> None:
+    def __init__(
+        self, source: Source, diagnostics: Diagnostics, start: int = 0, end: int | None = None
+    ) -> None:
         self.source = source
         self.diagnostics = diagnostics
-        self.layout = lay_out(source, diagnostics)
+        self.layout = lay_out(source, diagnostics, start, end)
         self.resume_offsets = [resume.offset for resume in self.layout.resumes]
         self.forced = iter(self.layout.forced)
         self.next_forced = next(self.forced, None)

@@ -16,6 +16,8 @@ from graphc.diagnostics import Source, Span
 
 @dataclass(frozen=True, eq=False)
 class Expr:
+    """What can stand where a value is wanted."""
+
     span: Span
 
 
@@ -30,16 +32,22 @@ class Number(Expr):
 
 @dataclass(frozen=True, eq=False)
 class Text(Expr):
+    """``"images"``: ``value`` has no quotes, and characters in place of escapes."""
+
     value: str
 
 
 @dataclass(frozen=True, eq=False)
 class Bool(Expr):
+    """``true``, ``false``."""
+
     value: bool
 
 
 @dataclass(frozen=True, eq=False)
 class ListExpr(Expr):
+    """``[a, b]``."""
+
     items: tuple[Expr, ...]
 
 
@@ -53,6 +61,8 @@ class Name(Expr):
 
 @dataclass(frozen=True, eq=False)
 class Unary(Expr):
+    """``-x``, ``not x``."""
+
     op: Literal["-", "not"]
     operand: Expr
 
@@ -158,6 +168,8 @@ class TypeExpr:
 
 @dataclass(frozen=True, eq=False)
 class Statement:
+    """What can stand on a line of its own."""
+
     span: Span
 
 
@@ -172,16 +184,22 @@ class Ident:
 
 @dataclass(frozen=True, eq=False)
 class ModelStatement(Statement):
+    """``model digits``."""
+
     name: Ident
 
 
 @dataclass(frozen=True, eq=False)
 class Use(Statement):
+    """``use "layers.gc"``."""
+
     path: Text
 
 
 @dataclass(frozen=True, eq=False)
 class Hyper(Statement):
+    """``hyper rate = 3e-3 "peak learning rate"``; ``doc`` is the text behind the value."""
+
     name: Ident
     value: Expr
     doc: str = ""
@@ -226,6 +244,8 @@ class Assign(Statement):
 
 @dataclass(frozen=True, eq=False)
 class Report(Statement):
+    """``loss ce = expr``, ``metric …`` or ``output …``."""
+
     role: Literal["loss", "metric", "output"]
     name: Ident
     value: Expr
@@ -233,11 +253,15 @@ class Report(Statement):
 
 @dataclass(frozen=True, eq=False)
 class Minimize(Statement):
+    """``minimize fit + decay``."""
+
     value: Expr
 
 
 @dataclass(frozen=True, eq=False)
 class Return(Statement):
+    """``return h, c``."""
+
     values: tuple[Expr, ...]
 
 
@@ -324,6 +348,8 @@ class Rule(Statement):
 
 @dataclass(frozen=True, eq=False)
 class Section(Statement):
+    """``train { … }``; ``kind_span`` is where its first word stands."""
+
     kind: Literal["data", "train", "regularize", "prune"]
     kind_span: Span
     entries: tuple[Entry | Rule, ...]

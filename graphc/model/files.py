@@ -68,7 +68,7 @@ class Files:
             self.frame.diagnostics.warning(
                 "W101", f"`{name}` shadows the {what} of that name", statement.name.span
             )
-        home.definitions[name] = Definition(statement, home)
+        home.definitions[name] = Definition.of(statement, home)
         if used:
             home.used.add(name)
 

@@ -6,7 +6,6 @@ A :class:`Context` lives for one compilation: diagnostics, definitions, memory o
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -367,6 +366,8 @@ _MOST_COMPARED = 500
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """``did you mean `relu`?`` or nothing."""
+    import difflib
+
     unique = sorted(set(islice(known, _MOST_COMPARED)))
     close = difflib.get_close_matches(name, unique, n=1, cutoff=0.6)
     if not close:

@@ -5,12 +5,15 @@ Attributes and tensors share one syntax; which of the two an expression is comes
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from graphc.diagnostics import Span
+from graphc.diagnostics import Source, Span
 from graphc.ir import Value
 from graphc.language import format_expr, tree
+from graphc.language.tree import Definition as DefinitionTree
 
 if TYPE_CHECKING:
     from graphc.model.frame import Frame, Home
@@ -100,14 +103,23 @@ class RunTime(Meaning):
 
 @dataclass(frozen=True, eq=False)
 class Definition:
-    """A ``def``, ``layer`` or ``optimizer`` and the file whose names it sees."""
+    """A ``def``, ``layer`` or ``optimizer``, where it is written and the file whose names it
+    sees."""
 
-    tree: tree.Definition
+    name: str
+    source: Source
     home: Home
+    read: Callable[[], DefinitionTree]
 
-    @property
-    def name(self) -> str:
-        return self.tree.name.name
+    @cached_property
+    def tree(self) -> DefinitionTree:
+        """What it says, read when it is first asked for."""
+        return self.read()
+
+    @classmethod
+    def of(cls, tree: DefinitionTree, home: Home) -> Definition:
+        """A definition that has been read."""
+        return cls(tree.name.name, tree.span.source, home, lambda: tree)
 
 
 @dataclass(frozen=True)

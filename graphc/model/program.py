@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from graphc.diagnostics import Span
-from graphc.ir import Body, Graph, Type
+from graphc.ir import Body, Graph, Group, Type
 
 __all__ = [
     "COUNTERS",
@@ -27,6 +27,7 @@ __all__ = [
     "Preparation",
     "Program",
     "Programs",
+    "RootKey",
     "Splice",
     "StateInfo",
     "TrainPlan",
@@ -42,7 +43,8 @@ RootKey = tuple[str, str]
 """``(role, name)``. Roles: ``loss``, ``metric``, ``output``, ``objective`` (name empty),
 ``penalty`` (empty), ``gradient`` (of a parameter), ``next`` (of a state), ``batch`` (an input or
 target made from columns), ``fitted`` (a constant of the data), ``restored`` (an output in its
-original units), ``product`` (of a curvature matrix with a tangent, by parameter)."""
+original units), ``product`` (of a curvature matrix with a tangent, by parameter), ``update`` (the
+group of an optimizer, by its number)."""
 
 
 @dataclass(frozen=True)
@@ -209,9 +211,11 @@ class Program:
     spec: ModelSpec
     graph: Graph
     roots: dict[RootKey, int]
+    groups: dict[int, Group] = field(default_factory=dict)
+    """Of a program whose groups have been opened: where each of their members was."""
 
     def copy(self) -> Program:
-        return Program(self.spec, self.graph.copy(), dict(self.roots))
+        return Program(self.spec, self.graph.copy(), dict(self.roots), dict(self.groups))
 
     @property
     def parameter_nodes(self) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from graphc.diagnostics import Label
-from graphc.ir import Dim, placed
+from graphc.ir import Body, Dim, flatten, placed
 from graphc.model.frame import Frame
 from graphc.model.program import DataInfo, ParameterInfo, StateInfo
 
@@ -40,10 +40,13 @@ def batch_dimension(frame: Frame, inputs: Mapping[str, DataInfo]) -> str | None:
 def parameter_infos(frame: Frame, frozen: set[str]) -> dict[str, ParameterInfo]:
     """The parameters of a model's frame, their draws keyed by their names."""
     result = {}
+    flat: dict[Body, Body] = {}
     for name, declared in frame.declared.items():
         item = declared.lifted
         if item.kind == "param":
-            init = placed(item.init, f"{name} init")
+            if item.init not in flat:  # layers of one kind share their initial values
+                flat[item.init] = flatten(item.init)
+            init = placed(flat[item.init], f"{name} init")
             result[name] = ParameterInfo(
                 name, item.type, init, item.random, item.span, name in frozen
             )

@@ -152,7 +152,8 @@ def _optimizers(
             named = reader.select(item.selector)
             chosen = [name for name in rest if name in named]
         group = _group(reader, item.value if isinstance(item, tree.Placed) else item, chosen)
-        rest = [name for name in rest if name not in chosen]
+        taken = set(chosen)
+        rest = [name for name in rest if name not in taken]
         if group is not None and chosen:
             groups.append(group)
     if rest and expr is not None and not reader.frame.diagnostics.errors:

@@ -74,6 +74,7 @@ class Divide(Elementwise):
 
     name, arity = "divide", 2
     ufunc, infix, restricted = "divide", "/", 1
+    flops = 4
 
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> Value:
         return 1.0 / xs[1] if i == 0 else -(y / xs[1])
@@ -84,6 +85,12 @@ class Divide(Elementwise):
     def element_type(self, types: tuple[Type, ...]) -> Type:
         numeric("/", types)
         return Type("real")
+
+    def hidden(self, types: tuple[Type, ...], result: Type) -> tuple[Type, ...]:
+        """Integers are divided as f64, which takes as much room as they do."""
+        if any(type.kind == "real" for type in types):
+            return super().hidden(types, result)
+        return tuple(Type("int", type.shape) for type in types if type.rank <= 1)
 
     def defined_at(self, number: float) -> bool:
         return number != 0
@@ -124,7 +131,7 @@ class Negative(Elementwise):
 class Power(Elementwise):
     """x^p. The derivative by x is 0 where x is 0 and 0 < p < 1; that by p is 0 where x is 0."""
 
-    name, arity, flops = "power", 2, 20
+    name, arity, flops = "power", 2, 8
     ufunc, infix, written = "power", "**", "^"
 
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> Value:

@@ -16,6 +16,7 @@ from graphc.ir import (
     Type,
     TypeRuleError,
     Value,
+    Workspace,
     WriteContext,
     check_axis,
 )
@@ -41,9 +42,6 @@ class AlongAxis(Operator):
     def flipped(self, x: str) -> str:
         """The array ``x`` seen in the direction of the running sum."""
         return f"{x}[{':, ' * self.axis}::-1]" if self.reverse else x
-
-    def cost(self, types: tuple[Type, ...], result: Type) -> Size:
-        return result.size * self.flops
 
 
 @dataclass(frozen=True)
@@ -113,9 +111,16 @@ class CumProd(AlongAxis):
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
         if self.exclusive:
-            return super().numpy_into(w, out, *args)
+            return self._before_into(out, args[0])
         source, target = self.flipped(args[0]), self.flipped(out)
         return f"np.cumprod({source}, axis={self.axis}, out={target})"
+
+    def _before_into(self, out: str, x: str) -> str:
+        """1 first, behind it the products up to the last element but one."""
+        ahead = ":, " * self.axis
+        first, rest, but_last = ("-1:", "-2::-1", ":0:-1") if self.reverse else (":1", "1:", ":-1")
+        products = f"np.cumprod({x}[{ahead}{but_last}], axis={self.axis}, out={out}[{ahead}{rest}])"
+        return f"{out}[{ahead}{first}].fill(1); {products}"
 
     @classmethod
     def samples(cls) -> list[Sample]:
@@ -130,7 +135,7 @@ class CumProd(AlongAxis):
 class Recurrence(AlongAxis):
     """hᵢ = bᵢ + aᵢ·hᵢ₋₁ along an axis, 0 before the first; ``reverse`` from the last element."""
 
-    name, arity, flops = "recurrence", 2, 6
+    name, arity, flops = "recurrence", 2, 2
     axis: int
     reverse: bool = False
 
@@ -155,6 +160,13 @@ class Recurrence(AlongAxis):
 
     def numpy(self, w: WriteContext, *args: str) -> str:
         return f"_recurrence({args[0]}, {args[1]}, {self.axis}, {self.reverse})"
+
+    def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
+        operands = f"{args[0]}, {args[1]}, {self.axis}, {self.reverse}, {', '.join(w.workspace)}"
+        return f"_recurrence_into({out}, {operands})"
+
+    def workspace(self, types: tuple[Type, ...], result: Type) -> tuple[Workspace, ...]:
+        return (Workspace(result),) * 2
 
     @classmethod
     def samples(cls) -> list[Sample]:

@@ -104,6 +104,15 @@ class Einsum(Operator):
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
         return f'np.einsum("{self.equation}", {", ".join(args)}, out={out}, optimize=True)'
 
+    def hidden(self, types: tuple[Type, ...], result: Type) -> tuple[Type, ...]:
+        """NumPy contracts pair by pair: each time the two with their axes in another order and
+        the product, which is then the result or has at most an element for each combination of
+        letters. Of k operands, at most k/2 such products wait for another."""
+        terms, _ = split_equation(self.equation)
+        everything = Type("real", (product(self._sizes(terms, types).values()),))
+        waiting = 0 if len(terms) <= 2 else 2 + len(terms) // 2
+        return *types, result, *(everything,) * waiting
+
     def formula(self, f: Notation, *args: Formula) -> Formula:
         """Elements by their letters: ``Σ a[i, j]·b[j, k]``, the sum over letters that repeat."""
         terms, output = split_equation(self.equation)
@@ -115,8 +124,11 @@ class Einsum(Operator):
         return f.total("sum", whole) if summed else whole
 
     def cost(self, types: tuple[Type, ...], result: Type) -> Size:
-        terms, _ = split_equation(self.equation)
-        return len(terms) * product(self._sizes(terms, types).values())
+        """For each combination of letters a multiplication less than there are operands, and an
+        addition where a letter is summed. Three operands or more may need fewer in pairs."""
+        terms, output = split_equation(self.equation)
+        sizes = self._sizes(terms, types)
+        return (len(terms) - 1 + (len(sizes) > len(output))) * product(sizes.values())
 
     @classmethod
     def samples(cls) -> list[Sample]:

@@ -86,6 +86,22 @@ class Elementwise(Operator):
     def may_overwrite(self, i: int) -> bool:
         return True
 
+    def hidden(self, types: tuple[Type, ...], result: Type) -> tuple[Type, ...]:
+        """A ufunc converts an operand of another kind than it works on by parts, but in one piece
+        where it has one axis or none."""
+        kinds = {_machine_kind(type) for type in types}
+        works_on = next(kind for kind in ("real", "int", "bool") if kind in kinds)
+        return tuple(
+            Type(works_on, type.shape)
+            for type in types
+            if type.rank <= 1 and _machine_kind(type) != works_on
+        )
+
+
+def _machine_kind(type: Type) -> str:
+    """The kind in memory: a label is an int."""
+    return "int" if type.kind == "label" else type.kind
+
 
 def _clash(name: str, types: tuple[Type, ...]) -> TypeRuleError:
     shapes = " and ".join(str(type) for type in types if type.shape)

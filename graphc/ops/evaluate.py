@@ -13,7 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from graphc.ir import Call, Graph, Node, Operator, Type, WriteContext, join_place, relocate
+from graphc.ir import (
+    Body,
+    Call,
+    Graph,
+    Group,
+    Node,
+    Operator,
+    Type,
+    WriteContext,
+    join_place,
+    relocate,
+)
 from graphc.ops import helpers
 from graphc.ops.leaves import Clock, Dimension, Item, Leaf
 
@@ -64,22 +75,24 @@ class _Scope:
             return args[0][op.index]
         if isinstance(op, Call):
             return self._call(op, args)
+        if isinstance(op, Group):
+            return self._results(op.body, args)
         types = tuple(graph[i].tensor for i in node.inputs)
         return compute(relocate(op, self.place), types, node.tensor, args, self)
 
     def _call(self, op: Call, args: list[Any]) -> Any:
         """A call's results; the draws inside are keyed by where it stands."""
         outer, self.place = self.place, join_place(self.place, op.place)
-        given = dict(zip(op.body.operands, args, strict=True))
-        results = self._body(op.body.graph, op.body.results, given)
+        results = self._results(op.body, args)
         self.place = outer
-        return tuple(results) if len(results) > 1 else results[0]
+        return results
 
-    def _body(self, graph: Graph, ids: tuple[int, ...], given: dict[int, Any]) -> list[Any]:
-        values = given
-        for node in graph.depth_first(ids, values):
-            values[node.id] = self.value(node, graph, values)
-        return [values[id] for id in ids]
+    def _results(self, body: Body, args: list[Any]) -> Any:
+        values = dict(zip(body.operands, args, strict=True))
+        for node in body.graph.depth_first(body.results, values):
+            values[node.id] = self.value(node, body.graph, values)
+        results = tuple(values[id] for id in body.results)
+        return results if len(results) > 1 else results[0]
 
     def _leaf(self, op: Leaf, node: Node) -> Any:
         label = op.which if isinstance(op, Clock) else op.label  # type: ignore[attr-defined]

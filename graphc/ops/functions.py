@@ -18,7 +18,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from graphc.ir import Formula, Notation, Sample, Type, Value, WriteContext
+from graphc.ir import Formula, Notation, Sample, Type, Value, Workspace, WriteContext
 from graphc.ops.elementwise import REAL2, Elementwise, numeric, real_only
 
 
@@ -280,7 +280,6 @@ class Erf(Function):
     """Error function, 2/√π·∫₀ˣ exp(−t²) dt."""
 
     name = "erf"
-    flops = 40
 
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> Value:
         return 2.0 / math.sqrt(math.pi) * (-(xs[0] * xs[0])).apply("exp")
@@ -289,7 +288,14 @@ class Erf(Function):
         return f"_erf({args[0]})"
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
-        return f"np.copyto({out}, _erf({args[0]}))"
+        erf = w.once(f"_erf_function({', '.join(w.workspace)})")
+        return f"{erf}({args[0]}, {out})"
+
+    def may_overwrite(self, i: int) -> bool:
+        return False
+
+    def workspace(self, types: tuple[Type, ...], result: Type) -> tuple[Workspace, ...]:
+        return *(Workspace(result),) * 4, Workspace(Type("bool", result.shape))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Elements at positions that a tensor holds: rows, one of each row, one along an axis; labels."""
+"""Elements at positions that a tensor holds: rows, or one along an axis."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from graphc.ir import (
     Type,
     TypeRuleError,
     Value,
+    Workspace,
     WriteContext,
     check_axis,
+    product,
 )
 
 
@@ -75,9 +77,25 @@ class Take(Operator):
     def numpy(self, w: WriteContext, *args: str) -> str:
         return f"{args[0]}[{args[1]}]"
 
+    def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
+        """A label that is out of range, which ``clip`` would hide, is refused before a step."""
+        if w.types[1].kind == "label":
+            return f'{args[0]}.take({args[1]}, axis=0, mode="clip", out={out})'
+        check = f"_check_range({args[1]}, {w.size(w.types[0].shape[0])}, {w.workspace[0]})"
+        return f'{check}; {args[0]}.take({args[1]}, axis=0, mode="wrap", out={out})'
+
+    def workspace(self, types: tuple[Type, ...], result: Type) -> tuple[Workspace, ...]:
+        return () if types[1].kind == "label" else (Workspace(Type("int")),)
+
+    def reads(self, types: tuple[Type, ...], result: Type) -> tuple[Size, ...]:
+        return result.size, types[1].size
+
     @classmethod
     def samples(cls) -> list[Sample]:
-        return [Sample(cls(), (Type("real", (5, 3)), Type("label", (4,), 5)))]
+        return [
+            Sample(cls(), (Type("real", (5, 3)), Type("label", (4,), 5))),
+            Sample(cls(), (Type("real", (5, 3)), Type("int", (2, 4)))),
+        ]
 
 
 @dataclass(frozen=True)
@@ -110,7 +128,18 @@ class TakeAdjoint(Operator):
         return f"_add_rows({zeros}, {args[0]}, {args[1]})"
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
-        return f"{out}.fill(0); _add_rows({out}, {args[0]}, {args[1]})"
+        operands = f"{args[0]}, {args[1]}, {', '.join(w.workspace)}"
+        return f"{out}.fill(0); _add_rows_into({out}, {operands})"
+
+    def workspace(self, types: tuple[Type, ...], result: Type) -> tuple[Workspace, ...]:
+        d, index = types
+        width = product(d.shape[index.rank :])
+        columns = Workspace(Type("int", (width,)), start=0, step=1)
+        scratch = Type("int", index.shape), Type("int", (*index.shape, width))
+        return columns, *map(Workspace, scratch)
+
+    def cost(self, types: tuple[Type, ...], result: Type) -> Size:
+        return types[0].size
 
     @classmethod
     def samples(cls) -> list[Sample]:
@@ -158,8 +187,15 @@ class Gather(Operator):
     def numpy(self, w: WriteContext, *args: str) -> str:
         return f"np.take_along_axis({args[0]}, {args[1]}, axis={self.axis})"
 
+    def hidden(self, types: tuple[Type, ...], result: Type) -> tuple[Type, ...]:
+        """The result, and positions along the other axes."""
+        return result, Type("int", (sum(_without(result.shape, self.axis)),))
+
     def formula(self, f: Notation, *args: Formula) -> Formula:
         return f.index(args[0], args[1].text)
+
+    def reads(self, types: tuple[Type, ...], result: Type) -> tuple[Size, ...]:
+        return result.size, types[1].size
 
     @classmethod
     def samples(cls) -> list[Sample]:
@@ -202,6 +238,11 @@ class GatherAdjoint(Operator):
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
         return f"{out}.fill(0); _add_along({out}, {args[0]}, {args[1]}, {self.axis})"
 
+    def hidden(self, types: tuple[Type, ...], result: Type) -> tuple[Type, ...]:
+        """Positions along each axis, those of all elements twice, and the elements in order."""
+        d, index = types
+        return Type("int", (sum(index.shape),)), *(Type("int", index.shape),) * 2, d
+
     def cost(self, types: tuple[Type, ...], result: Type) -> Size:
         return types[0].size
 
@@ -215,122 +256,3 @@ class GatherAdjoint(Operator):
 
 def _without(shape: tuple[Size, ...], axis: int) -> tuple[Size, ...]:
     return (*shape[:axis], *shape[axis + 1 :])
-
-
-@dataclass(frozen=True)
-class Pick(Operator):
-    """Along the last axis, the element at each label: ``x[i, y[i]]``."""
-
-    name = "pick"
-    arity = 2
-    flops = 0
-
-    def infer(self, *types: Type) -> Type:
-        x, y = types
-        if y.kind != "label":
-            raise TypeRuleError("E202", f"`pick` takes labels, not {y}", blame=[1])
-        if x.rank == 0 or x.shape[-1] != y.classes:
-            raise TypeRuleError(
-                "E207",
-                f"the classes do not fit: {y} has {y.classes}, "
-                f"the last dimension of {x} is {x.shape[-1] if x.shape else 'missing'}",
-                blame=(0, 1),
-                help="the class dimension must equal k of label{k}",
-            )
-        if x.shape[:-1] != y.shape:
-            raise TypeRuleError("E201", f"`pick` got {x} and {y}: rows differ", blame=(0, 1))
-        return x.with_shape(x.shape[:-1])
-
-    def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value | None:
-        classes = xs[0].shape[-1]
-        return d.apply("pick_adjoint", xs[1], classes=classes) if i == 0 else None
-
-    def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
-        x, y = xs[0].builder.all_mapped(size, xs, mapped)
-        return x.apply("pick", y)
-
-    def numpy(self, w: WriteContext, *args: str) -> str:
-        if w.types[0].rank == 2:
-            return f"{args[0]}[np.arange(len({args[0]})), {args[1]}]"
-        return f"np.take_along_axis({args[0]}, np.asarray({args[1]})[..., None], axis=-1)[..., 0]"
-
-    def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
-        if w.types[0].rank == 2:
-            rows = w.once(f"np.arange({w.size(w.types[1].shape[0])})")
-            return f"np.copyto({out}, {args[0]}[{rows}, {args[1]}])"
-        return super().numpy_into(w, out, *args)
-
-    def formula(self, f: Notation, *args: Formula) -> Formula:
-        return f.index(args[0], args[1].text)
-
-    @classmethod
-    def samples(cls) -> list[Sample]:
-        return [
-            Sample(cls(), (Type("real", (4, 3)), Type("label", (4,), 3))),
-            Sample(cls(), (Type("real", (2, 4, 3)), Type("label", (2, 4), 3))),
-            Sample(cls(), (Type("real", (3,)), Type("label", (), 3))),
-        ]
-
-
-@dataclass(frozen=True)
-class PickAdjoint(Operator):
-    """Zeros with a new last axis of ``classes``, the operand at each label."""
-
-    name = "pick_adjoint"
-    arity = 2
-    flops = 0
-    classes: Size
-
-    def infer(self, *types: Type) -> Type:
-        return Type("real", (*types[0].shape, self.classes))
-
-    def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value | None:
-        return d.apply("pick", xs[1]) if i == 0 else None
-
-    def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
-        d, y = xs[0].builder.all_mapped(size, xs, mapped)
-        return d.apply("pick_adjoint", y, classes=self.classes)
-
-    def numpy(self, w: WriteContext, *args: str) -> str:
-        return f"_at_labels({args[0]}, {args[1]}, {w.size(self.classes)})"
-
-    def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
-        if w.types[0].rank == 1:
-            rows = w.once(f"np.arange({w.size(w.types[0].shape[0])})")
-            return f"{out}.fill(0); {out}[{rows}, {args[1]}] = {args[0]}"
-        return super().numpy_into(w, out, *args)
-
-    @classmethod
-    def samples(cls) -> list[Sample]:
-        return [Sample(cls(3), (Type("real", (4,)), Type("label", (4,), 3)))]
-
-
-@dataclass(frozen=True)
-class OneHot(Operator):
-    """A label as a row of zeros with a one at its place."""
-
-    name = "one_hot"
-    flops = 0
-
-    def infer(self, *types: Type) -> Type:
-        (y,) = types
-        if y.kind != "label" or y.classes is None:
-            raise TypeRuleError("E202", f"`one_hot` takes labels, not {y}", blame=[0])
-        return Type("real", (*y.shape, y.classes))
-
-    def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> None:
-        return None
-
-    def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
-        return xs[0].apply("one_hot")
-
-    def numpy(self, w: WriteContext, *args: str) -> str:
-        return f"np.eye({w.types[0].classes}, dtype={w.real})[{args[0]}]"
-
-    def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
-        every = w.once(f"np.arange({w.types[0].classes})")
-        return f"np.equal({args[0]}[..., None], {every}, out={out})"
-
-    @classmethod
-    def samples(cls) -> list[Sample]:
-        return [Sample(cls(), (Type("label", (4,), 3),))]

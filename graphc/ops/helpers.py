@@ -12,48 +12,75 @@ import numpy as np
 Array = Any
 
 
-def _words(count: int, seed: int, place: int, step: int) -> Array:
-    """`count` 64-bit words that depend only on (seed, place, step): Philox4x64-10."""
-    counter = np.array([0, 0, step, 0], dtype=np.uint64)
-    key = np.array([seed, place], dtype=np.uint64)
-    return np.random.Philox(counter=counter, key=key).random_raw(count)
-
-
-def _word_source(seed: int, place: int) -> Any:
-    """`_words` at one place from one generator: making one takes longer than a small draw."""
+def _uniform_source(seed: int, place: int) -> Any:
+    """A function that fills an array with the uniform numbers of a place at a step, 53 bits each:
+    Philox4x64-10. The generator is kept: making one takes longer than a small draw."""
     generator = np.random.Philox(counter=0, key=np.array([seed, place], dtype=np.uint64))
-    start = generator.state
-    counter = start["state"]["counter"]
+    random, counter = np.random.Generator(generator).random, [0, 0, 0, 0]
+    # lists, since a state of arrays takes longer to set
+    block = {"counter": counter, "key": [seed, place]}
+    start: Any = {**generator.state, "state": block, "buffer": [0, 0, 0, 0]}
 
-    def words(count, step):  # type: ignore[no-untyped-def]
+    def fill(out, step):  # type: ignore[no-untyped-def]
         counter[2] = step
         generator.state = start
-        return generator.random_raw(count)
+        random(out=out)
 
-    return words
+    return fill
 
 
 def _uniform(shape: Any, seed: int, place: int, step: int, real: Any) -> Array:
     """Uniform on [0, 1)."""
-    return _uniform_of(_words(int(np.prod(shape)), seed, place, step), shape, real)
+    out = np.empty(shape, real)
+    _uniform_into(out, np.empty(out.size), seed, place)(step)
+    return out
 
 
-def _uniform_of(words: Any, shape: Any, real: Any) -> Array:
-    """Uniform on [0, 1): the leading bits of one word an element."""
-    bits = np.finfo(real).nmant + 1
-    return ((words >> np.uint64(64 - bits)) * real(2.0**-bits)).astype(real).reshape(shape)
+def _uniform_into(out: Any, scratch: Any, seed: int, place: int) -> Any:
+    """A function of the step that fills `out` with uniform numbers on [0, 1), as many leading
+    bits of a word each as `out` holds; `scratch` has 8 bytes an element."""
+    fill, flat = _uniform_source(seed, place), out.reshape(-1)
+    if out.dtype == np.float64:
+        return lambda step: fill(flat, step)
+    u = scratch.view(np.float64)[: out.size]
+    bits = np.finfo(out.dtype).nmant + 1
+    up, down = np.array(2.0**bits), np.array(2.0**-bits)
+
+    def draw(step):  # type: ignore[no-untyped-def]
+        fill(u, step)
+        np.multiply(u, up, out=u)
+        np.floor(u, out=u)
+        np.multiply(u, down, out=flat)
+
+    return draw
 
 
 def _normal(shape: Any, seed: int, place: int, step: int, real: Any) -> Array:
     """Standard normal."""
-    return _normal_of(_words(2 * int(np.prod(shape)), seed, place, step), shape, real)
+    out = np.empty(shape, real)
+    _normal_into(out, np.empty(2 * out.size), seed, place)(step)
+    return out
 
 
-def _normal_of(words: Any, shape: Any, real: Any) -> Array:
-    """Standard normal by Box and Muller: two words an element."""
-    u = (words >> np.uint64(11)) * 2.0**-53
-    radius = np.sqrt(-2.0 * np.log(1.0 - u[0::2]))
-    return (radius * np.cos(2.0 * np.pi * u[1::2])).astype(real).reshape(shape)
+def _normal_into(out: Any, scratch: Any, seed: int, place: int) -> Any:
+    """A function of the step that fills `out` with standard normal numbers by Box and Muller, two
+    words each; `scratch` has 16 bytes an element."""
+    fill, flat = _uniform_source(seed, place), out.reshape(-1)
+    u = scratch.view(np.float64)[: 2 * out.size]
+    radius, angle = u[0::2], u[1::2]
+    one, minus_two, turn = np.array(1.0), np.array(-2.0), np.array(2.0 * np.pi)
+
+    def draw(step):  # type: ignore[no-untyped-def]
+        fill(u, step)
+        np.subtract(one, radius, out=radius)
+        np.log(radius, out=radius)
+        np.multiply(minus_two, radius, out=radius)
+        np.sqrt(radius, out=radius)
+        np.multiply(turn, angle, out=angle)
+        np.cos(angle, out=angle)
+        np.multiply(radius, angle, out=flat)
+
+    return draw
 
 
 def _orthogonal(shape: Any, seed: int, place: int, step: int, real: Any) -> Array:
@@ -67,19 +94,42 @@ def _orthogonal(shape: Any, seed: int, place: int, step: int, real: Any) -> Arra
 
 def _bernoulli(p: float, shape: Any, seed: int, place: int, step: int) -> Array:
     """True with probability p, in steps of 1/65536."""
-    count = int(np.prod(shape))
-    return _lanes(_words((count + 3) // 4, seed, place, step), shape) < _threshold(p)
+    out = np.empty(shape, np.bool_)
+    _bernoulli_into(out, np.empty(out.size // 3 + 1), seed, place)(p, step)
+    return out
 
 
-def _threshold(p: float) -> int:
-    """What a lane stays below with probability p."""
-    return round(float(p) * 65536)
+def _bernoulli_into(out: Any, scratch: Any, seed: int, place: int) -> Any:
+    """A function of p and the step that fills `out` with truth values, true with probability p in
+    steps of 1/65536. A uniform number serves one element of each third of `out`, by 16 bits for
+    each, the leading ones first; `scratch` has 8 bytes for three elements."""
 
+    fill, flat = _uniform_source(seed, place), out.reshape(-1)
+    third = -(-out.size // 3)
+    u = scratch.view(np.float64)[:third]
+    bits = u.view(np.uint64)
+    first, second, last = flat[:third], flat[third : 2 * third], flat[2 * third :]
+    bits_of_second, bits_of_last = bits[: second.size], bits[: last.size]
+    sixteen, level = np.array(16.0), np.empty(())
+    by_16, by_32 = np.array(16, dtype=np.uint64), np.array(32, dtype=np.uint64)
+    limit = np.empty((), dtype=np.uint64)
 
-def _lanes(words: Any, shape: Any) -> Array:
-    """16 bits of the words an element, lowest first."""
-    lanes = words.astype("<u8", copy=False).view("<u2")
-    return lanes[: int(np.prod(shape))].reshape(shape)
+    def draw(p, step):  # type: ignore[no-untyped-def]
+        threshold = round(float(p) * 65536)
+        if not 0 < threshold < 65536:
+            flat.fill(threshold > 0)
+            return
+        level[()] = 16 + threshold / 65536
+        limit[()] = threshold << 48
+        fill(u, step)
+        np.add(u, sixteen, out=u)  # its lowest 48 bits are u to 48 binary places
+        np.less(u, level, out=first)
+        np.left_shift(bits, by_32, out=bits)
+        np.less(bits_of_second, limit, out=second)
+        np.left_shift(bits, by_16, out=bits)
+        np.less(bits_of_last, limit, out=last)
+
+    return draw
 
 
 def _taken(x: Any, shape: Any) -> Array:
@@ -96,12 +146,38 @@ def _placed(d: Any, shape: Any, index: Any) -> Array:
     return result
 
 
+def _check_range(index: Any, size: int, extreme: Any) -> None:
+    """IndexError unless all of -size <= index < size; `extreme` is scratch for one integer."""
+    if not index.size:
+        return
+    # seen as unsigned, a negative index is a large one: mostly there is none
+    unsigned = extreme.view(np.uint64)
+    np.maximum.reduce(index.view(np.uint64), axis=None, out=unsigned)
+    if int(unsigned) < size:
+        return
+    lowest = int(np.minimum.reduce(index, axis=None, out=extreme))
+    highest = int(np.maximum.reduce(index, axis=None, out=extreme))
+    if lowest < -size or highest >= size:
+        wrong = highest if highest >= size else lowest
+        raise IndexError(f"index {wrong} is out of bounds for axis 0 with size {size}")
+
+
 def _add_rows(out: Any, d: Any, index: Any) -> Array:
-    """The rows of `d` added to those of `out` at `index`; flat, which is several times as fast."""
-    width = int(np.prod(out.shape[1:]))
-    places = np.asarray(index).reshape(-1, 1) * width + np.arange(width)
-    np.add.at(out.reshape(-1), places.reshape(-1), np.ravel(d))
+    """The rows of `d` added to those of `out` at `index`."""
+    index, width = np.asarray(index), int(np.prod(out.shape[1:]))
+    firsts, places = np.empty_like(index), np.empty((*index.shape, width), dtype=np.int64)
+    _add_rows_into(out, d, index, np.arange(width), firsts, places)
     return out
+
+
+def _add_rows_into(out: Any, d: Any, index: Any, columns: Any, firsts: Any, places: Any) -> None:
+    """The rows of `d` added to those of `out` at `index`; flat, which is several times as fast.
+    `columns` counts the elements of a row; `firsts`, of the first of a row, and `places`, of all
+    of them, are scratch for positions."""
+    firsts.fill(columns.size)
+    np.multiply(firsts, index, out=firsts)
+    np.add(firsts[..., None], columns, out=places)
+    np.add.at(out.reshape(-1), places.reshape(-1), np.ravel(d))
 
 
 def _add_along(out: Any, d: Any, index: Any, axis: int) -> Array:
@@ -145,7 +221,10 @@ def _windows(x: Any, axes: Any, sizes: Any, strides: Any, dilations: Any) -> Arr
 def _add_windows(out: Any, d: Any, axes: Any, sizes: Any, strides: Any, dilations: Any) -> Array:
     """Every window added to where `_windows` takes it from: one addition a place in a window."""
     before = (slice(None),) * (axes[-1] + 1)
-    for place in np.ndindex(*sizes):
+    places: Any = [()]
+    for size in sizes:
+        places = [(*place, at) for place in places for at in range(size)]
+    for place in places:
         target = [slice(None)] * out.ndim
         for axis, at, stride, dilation in zip(axes, place, strides, dilations, strict=True):
             first = at * dilation
@@ -160,33 +239,68 @@ def _at_labels(d: Any, labels: Any, classes: int) -> Array:
     return np.where(here, np.asarray(d)[..., None], 0)
 
 
-def _polynomial(x: Any, coefficients: Any) -> Array:
+def _select(out: Any, condition: Any, x: Any, y: Any) -> None:
+    """`x` where the condition holds, else `y`. Of large arrays by their bits, which is up to ten
+    times as fast as a choice an element: those are hard to foresee for a processor."""
+    if out.size <= 1024 or condition.ndim < 2 or not x.dtype == y.dtype == out.dtype:
+        np.copyto(out, y)
+        np.copyto(out, x, where=condition)
+        return
+    word = f"i{out.itemsize}"
+    x, y, bits = x.view(word), y.view(word), out.view(word)
+    np.bitwise_xor(x, y, out=bits)
+    np.multiply(bits, condition, out=bits)
+    np.bitwise_xor(bits, y, out=bits)
+
+
+def _polynomial(x: Any, coefficients: Any, out: Any) -> Array:
     """Horner's rule; highest power first."""
-    result = x * coefficients[0]
+    np.multiply(x, coefficients[0], out=out)
     for coefficient in coefficients[1:-1]:
-        result += coefficient
-        result *= x
-    return result + coefficients[-1]
+        np.add(out, coefficient, out=out)
+        np.multiply(out, x, out=out)
+    return np.add(out, coefficients[-1], out=out)
 
 
 def _erf(x: Any) -> Array:
-    """Error function by rational approximations: W. J. Cody, Rational Chebyshev Approximations
-    for the Error Function, Mathematics of Computation 23 (1969)."""
-    y = np.minimum(np.abs(x), 6.0)
-    z = y * y
-    p = [1.85777706184603153e-1, 3.16112374387056560, 1.13864154151050156e2]
-    q = [1.0, 2.36012909523441209e1, 2.44024637934444173e2]
-    p += [3.77485237685302021e2, 3.20937758913846947e3]
-    q += [1.28261652607737228e3, 2.84423683343917062e3]
-    near = y * (_polynomial(z, p) / _polynomial(z, q))
-    p = [2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594]
-    q = [1.0, 1.57449261107098347e1, 1.17693950891312499e2]
-    p += [6.61191906371416295e1, 2.98635138197400131e2, 8.81952221241769090e2]
-    q += [5.37181101862009858e2, 1.62138957456669019e3, 3.29079923573345963e3]
-    p += [1.71204761263407058e3, 2.05107837782607147e3, 1.23033935479799725e3]
-    q += [4.36261909014324716e3, 3.43936767414372164e3, 1.23033935480374942e3]
-    far = 1.0 - np.exp(-z) * (_polynomial(y, p) / _polynomial(y, q))
-    return np.copysign(np.where(y < 0.46875, near, far), x)
+    """Error function."""
+    x = np.asarray(x)
+    out, y, z, p, q = (np.empty_like(x) for _ in range(5))
+    _erf_function(y, z, p, q, np.empty(x.shape, np.bool_))(x, out)
+    return out[()]
+
+
+def _erf_function(y: Any, z: Any, p: Any, q: Any, far: Any) -> Any:
+    """A function of (x, out): the error function by rational approximations, W. J. Cody, Rational
+    Chebyshev Approximations for the Error Function, Mathematics of Computation 23 (1969). What
+    is given is scratch of the shape of x, the last of it for truth values."""
+    near_p = [1.85777706184603153e-1, 3.16112374387056560, 1.13864154151050156e2]
+    near_q = [1.0, 2.36012909523441209e1, 2.44024637934444173e2]
+    near_p += [3.77485237685302021e2, 3.20937758913846947e3]
+    near_q += [1.28261652607737228e3, 2.84423683343917062e3]
+    far_p = [2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594]
+    far_q = [1.0, 1.57449261107098347e1, 1.17693950891312499e2]
+    far_p += [6.61191906371416295e1, 2.98635138197400131e2, 8.81952221241769090e2]
+    far_q += [5.37181101862009858e2, 1.62138957456669019e3, 3.29079923573345963e3]
+    far_p += [1.71204761263407058e3, 2.05107837782607147e3, 1.23033935479799725e3]
+    far_q += [4.36261909014324716e3, 3.43936767414372164e3, 1.23033935480374942e3]
+    rows = (near_p, near_q, far_p, far_q, [1.0, 0.46875, 6.0])
+    numbers = [[np.array(number, dtype=y.dtype) for number in row] for row in rows]
+    over_near, under_near, over_far, under_far, (one, edge, largest) = numbers
+
+    def erf(x, out):  # type: ignore[no-untyped-def]
+        np.absolute(x, out=y)
+        np.minimum(y, largest, out=y)
+        np.multiply(y, y, out=z)
+        np.divide(_polynomial(z, over_near, p), _polynomial(z, under_near, q), out=p)
+        np.multiply(y, p, out=out)
+        np.divide(_polynomial(y, over_far, p), _polynomial(y, under_far, q), out=p)
+        np.exp(np.negative(z, out=z), out=z)
+        np.subtract(one, np.multiply(z, p, out=p), out=p)
+        np.copyto(out, p, where=np.greater_equal(y, edge, out=far))
+        np.copysign(out, x, out=out)
+
+    return erf
 
 
 def _product_before(x: Any, axis: int) -> Array:
@@ -198,43 +312,57 @@ def _product_before(x: Any, axis: int) -> Array:
 
 
 def _recurrence(a: Any, b: Any, axis: int, reverse: bool) -> Array:
+    """h[i] = b[i] + a[i]·h[i - 1] along an axis."""
+    out, factors, products = (np.empty_like(b) for _ in range(3))
+    _recurrence_into(out, a, b, axis, reverse, factors, products)
+    return out
+
+
+def _recurrence_into(
+    out: Any, a: Any, b: Any, axis: int, reverse: bool, factors: Any, products: Any
+) -> None:
     """h[i] = b[i] + a[i]·h[i - 1] along an axis, by doubling the part of the sum that is known:
-    W. D. Hillis and G. L. Steele, Data Parallel Algorithms (1986)."""
-    result = np.array(b)
+    W. D. Hillis and G. L. Steele, Data Parallel Algorithms (1986). `factors` and `products` are
+    scratch."""
+    np.copyto(out, b)
+    np.copyto(factors, a)
     way = -1 if reverse else 1
-    h = np.moveaxis(result, axis, 0)[::way]
-    a = np.moveaxis(np.array(a), axis, 0)[::way]
+    h, a, new = (np.moveaxis(x, axis, 0)[::way] for x in (out, factors, products))
     step = 1
     while step < len(h):
-        h[step:] += a[step:] * h[:-step]
-        a[step:] *= a[:-step].copy()
+        np.multiply(a[step:], h[:-step], out=new[step:])
+        np.add(h[step:], new[step:], out=h[step:])
+        np.multiply(a[step:], a[:-step], out=new[step:])
+        np.copyto(a[step:], new[step:])
         step *= 2
-    return result
 
 
 FUNCTIONS = [
-    _words,
-    _word_source,
+    _uniform_source,
     _uniform,
-    _uniform_of,
+    _uniform_into,
     _normal,
-    _normal_of,
+    _normal_into,
     _orthogonal,
     _bernoulli,
-    _threshold,
-    _lanes,
+    _bernoulli_into,
     _taken,
     _placed,
+    _check_range,
     _add_rows,
+    _add_rows_into,
     _add_along,
     _ranks,
     _windows,
     _add_windows,
     _at_labels,
+    _select,
     _polynomial,
     _erf,
+    _erf_function,
     _product_before,
     _recurrence,
+    _recurrence_into,
 ]
 
 

@@ -58,10 +58,20 @@ class Index(Operator):
             return f"_taken({text}, {w.shape(w.result.shape)})"
         return text
 
+    def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
+        """One element is no view but a number, which ``copyto`` would make an array of."""
+        if not w.result.shape:
+            return f"{out}[()] = {self.numpy(w, *args)}"
+        return super().numpy_into(w, out, *args)
+
+    def reads(self, types: tuple[Type, ...], result: Type) -> tuple[Size, ...]:
+        return (result.size,)
+
     @classmethod
     def samples(cls) -> list[Sample]:
         full = (None, None, None)
         return [
+            Sample(cls((1, 0, -1)), (CUBE,)),
             Sample(cls((1, full, (1, 3, None))), (CUBE,)),
             Sample(cls((full, (None, None, 2), -1)), (CUBE,)),
             Sample(cls((full, (None, None, -1), 0)), (CUBE,)),
@@ -102,7 +112,10 @@ class IndexAdjoint(Operator):
     @classmethod
     def samples(cls) -> list[Sample]:
         items = (1, (None, None, None), (1, 3, None))
-        return [Sample(cls(items, (2, 3, 4)), (Type("real", (3, 2)),))]
+        return [
+            Sample(cls(items, (2, 3, 4)), (Type("real", (3, 2)),)),
+            Sample(cls((1, 0, -1), (2, 3, 4)), (Type("real"),)),
+        ]
 
 
 def _check_position(x: Type, axis: int, item: int, size: Size) -> None:

@@ -63,6 +63,26 @@ class StateRead(Leaf):
 
 
 @dataclass(frozen=True)
+class Flat(Leaf):
+    """What belongs to the parameters of an optimizer, one after the other: real[size].
+
+    ``what`` is ``parameter``, ``gradient``, ``weight decay`` or the name of one of the optimizer's
+    states, ``group`` counts the optimizers, ``count`` is the number of elements. The operands are
+    the values that lie there, where they are values of the graph.
+    """
+
+    name = "flat"
+    arity = -1
+    what: str
+    group: int
+    count: int
+    size: Size
+
+    def infer(self, *types: Type) -> Type:
+        return Type("real", (self.size,))
+
+
+@dataclass(frozen=True)
 class Tangent(Leaf):
     """A direction in the space of one parameter, given by who asks for a product."""
 
@@ -169,6 +189,7 @@ class Fitted(Operator):
     """
 
     name = "fitted"
+    flops = 0
     place: str
     default: float = 0.0
 

@@ -162,7 +162,13 @@ class Where(Elementwise):
         return f.choice(*args)
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
-        return f"np.copyto({out}, np.where({', '.join(args)}))"
+        return f"_select({out}, {', '.join(args)})"
+
+    def may_overwrite(self, i: int) -> bool:
+        return False
+
+    def hidden(self, types: tuple[Type, ...], result: Type) -> tuple[Type, ...]:
+        return ()
 
     @classmethod
     def samples(cls) -> list[Sample]:
@@ -174,6 +180,7 @@ class Cast(Elementwise):
     """The same numbers as another kind: int or bool to real."""
 
     name = "cast"
+    flops = 0
     kind: str
 
     def element_type(self, types: tuple[Type, ...]) -> Type:
@@ -189,6 +196,9 @@ class Cast(Elementwise):
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
         return f'np.copyto({out}, {args[0]}, casting="unsafe")'
 
+    def hidden(self, types: tuple[Type, ...], result: Type) -> tuple[Type, ...]:
+        return ()
+
     def may_overwrite(self, i: int) -> bool:
         return False
 
@@ -203,6 +213,7 @@ class StopGradient(Elementwise):
 
     name = "stop_gradient"
     view = True
+    flops = 0
 
     def element_type(self, types: tuple[Type, ...]) -> Type:
         return types[0].with_shape(())

@@ -1,9 +1,17 @@
 """Random draws: each a pure function of (seed, place in the model, step, element).
 
 The generator is Philox4x64-10 (Salmon et al., 2011) with key (seed, hash of the place) and counter
-(block, 0, step, 0). Block b (from 1) holds the 64-bit words 4(b−1)…4(b−1)+3. A uniform number takes
-one word, a normal one two (Box and Muller, 1958), a Bernoulli one 16 bits, lowest first; an
-orthogonal matrix takes those of a normal one. Any target that has the ten rounds draws the same.
+(block, 0, step, 0). Block b (from 1) holds the 64-bit words 4(b−1)…4(b−1)+3. Of a word w, u is
+(w >> 11)·2⁻⁵³, and any target that has the ten rounds draws the same:
+
+- a uniform number is u, in f32 its leading 24 bits;
+- a normal one takes two words (Box and Muller, 1958), an orthogonal matrix those of a normal one;
+- one word serves three truth values: with W = ⌈size / 3⌉, the elements i, W + i and 2W + i take
+  word i. Let v = 16 + u, rounded to f64, whose lowest 48 bits are u to 48 binary places, and
+  t = p·65536, rounded. The first is true where v < 16 + t/65536, the second where bits 16 to 31
+  of v, as a number, are below t, the third where bits 0 to 15 are.
+
+Costs are those of what is made of the words; the rounds themselves are integer work and count 0.
 """
 
 from __future__ import annotations
@@ -20,14 +28,31 @@ from graphc.ir import (
     Type,
     TypeRuleError,
     Value,
+    Workspace,
     WriteContext,
     product,
+    symbol,
 )
 
 
 def place_key(place: str) -> int:
     """The 64-bit half of the key that a place gives."""
     return int.from_bytes(blake2b(place.encode(), digest_size=8).digest(), "little")
+
+
+def _words(count: Size) -> Workspace:
+    """Room for that many words of the generator."""
+    return Workspace(Type("int", (count,)))
+
+
+def _third(size: Size) -> Size:
+    """A third, or a little more: each coefficient is rounded up."""
+    if isinstance(size, int):
+        return -(-size // 3)
+    third: Size = 0
+    for symbols, factor in size.terms:
+        third = third + product(map(symbol, symbols)) * -(-factor // 3)
+    return third
 
 
 class Draw(Operator):
@@ -39,10 +64,10 @@ class Draw(Operator):
     def where(self, w: WriteContext) -> str:
         return f"{w.shape(self.shape)}, {w.seed}, 0x{place_key(self.place):016X}, {w.step}"
 
-    def words(self, w: WriteContext, count: str) -> str:
-        """The same words from a generator that is kept from step to step."""
-        source = w.once(f"_word_source({w.seed}, 0x{place_key(self.place):016X})")
-        return f"{source}({count}, {w.step})"
+    def drawer(self, w: WriteContext, helper: str, out: str) -> str:
+        """The function that fills ``out``: it keeps a generator from step to step."""
+        operands = f"{out}, {w.workspace[0]}, {w.seed}, 0x{place_key(self.place):016X}"
+        return w.once(f"{helper}({operands})")
 
     def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> None:
         return None
@@ -66,8 +91,10 @@ class Uniform(Draw):
         return f"_uniform({self.where(w)}, {w.real})"
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
-        words = self.words(w, w.size(product(self.shape)))
-        return f"np.copyto({out}, _uniform_of({words}, {w.shape(self.shape)}, {w.real}))"
+        return f"{self.drawer(w, '_uniform_into', out)}({w.step})"
+
+    def workspace(self, types: tuple[Type, ...], result: Type) -> tuple[Workspace, ...]:
+        return (_words(product(self.shape)),)
 
 
 @dataclass(frozen=True)
@@ -75,6 +102,7 @@ class Normal(Draw):
     """Normal with mean 0 and standard deviation 1."""
 
     name, arity = "draw_normal", 0
+    flops = 26  # √(−2·log(1 − u))·cos(2π·v): log and cos 8, root 4, and six with making u and v
     shape: tuple[Size, ...]
     place: str
 
@@ -88,8 +116,10 @@ class Normal(Draw):
         return f"_normal({self.where(w)}, {w.real})"
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
-        words = self.words(w, w.size(2 * product(self.shape)))
-        return f"np.copyto({out}, _normal_of({words}, {w.shape(self.shape)}, {w.real}))"
+        return f"{self.drawer(w, '_normal_into', out)}({w.step})"
+
+    def workspace(self, types: tuple[Type, ...], result: Type) -> tuple[Workspace, ...]:
+        return (_words(2 * product(self.shape)),)
 
 
 @dataclass(frozen=True)
@@ -112,8 +142,20 @@ class Orthogonal(Draw):
     def formula(self, f: Notation, *args: Formula) -> Formula:
         return f.call("O", *(f.symbol(str(size)) for size in self.shape))
 
+    def cost(self, types: tuple[Type, ...], result: Type) -> Size:
+        """Drawing, then Q and R of m·n elements by Householder's reflections: at most 4·m·n·k,
+        k the shorter side (Golub and Van Loan, Matrix Computations); the columns if symbolic."""
+        rows, side = product(self.shape[:-1]), self.shape[-1]
+        if isinstance(rows, int) and isinstance(side, int):
+            side = min(rows, side)
+        return result.size * (Normal.flops + 4 * side)
+
     def numpy(self, w: WriteContext, *args: str) -> str:
         return f"_orthogonal({self.where(w)}, {w.real})"
+
+    def hidden(self, types: tuple[Type, ...], result: Type) -> tuple[Type, ...]:
+        """The factorization takes a normal matrix in f64 and copies of it."""
+        return (Type("int", (result.size,)),) * 8
 
 
 @dataclass(frozen=True)
@@ -131,9 +173,10 @@ class Bernoulli(Draw):
         return f"_bernoulli({args[0]}, {self.where(w)})"
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
-        words = self.words(w, f"({w.size(product(self.shape))} + 3) // 4")
-        lanes = f"_lanes({words}, {w.shape(self.shape)})"
-        return f"np.less({lanes}, _threshold({args[0]}), out={out})"
+        return f"{self.drawer(w, '_bernoulli_into', out)}({args[0]}, {w.step})"
+
+    def workspace(self, types: tuple[Type, ...], result: Type) -> tuple[Workspace, ...]:
+        return (_words(_third(product(self.shape))),)
 
     def formula(self, f: Notation, *args: Formula) -> Formula:
         return f.call("Bernoulli", *args)

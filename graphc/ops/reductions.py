@@ -14,6 +14,7 @@ from graphc.ir import (
     Type,
     TypeRuleError,
     Value,
+    Workspace,
     WriteContext,
     check_axis,
 )
@@ -101,6 +102,27 @@ class Sum(Reduction):
             axes = self._axes(w.types[0])
             return f"{args[0]}.sum({axes}{', ' if axes else ''}dtype={w.real})"
         return super().numpy(w, *args)
+
+    def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
+        """Of vectors and along one axis of matrices by a product with ones: BLAS is three times as
+        fast."""
+        x = w.types[0]
+        if not self._is_product(x):
+            return super().numpy_into(w, out, *args)
+        if self.keep:
+            out = w.once(f"{out}.reshape({'-1' if x.rank == 2 else '()'})")
+        (ones,) = w.workspace
+        left, right = (args[0], ones) if self.axis[0] == x.rank - 1 else (ones, args[0])
+        return f"np.dot({left}, {right}, out={out})"
+
+    def workspace(self, types: tuple[Type, ...], result: Type) -> tuple[Workspace, ...]:
+        (x,) = types
+        if not self._is_product(x):
+            return ()
+        return (Workspace(Type("real", (x.shape[self.axis[0]],)), start=1),)
+
+    def _is_product(self, x: Type) -> bool:
+        return x.kind == "real" and x.rank in (1, 2) and len(self.axis) == 1
 
     def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value | None:
         if xs[0].type.kind != "real":
@@ -201,14 +223,26 @@ class Place(Operator):
         return f"{args[0]}.{self.name}(axis={self.axis})"
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
-        return f"{args[0]}.{self.name}(axis={self.axis}, out={out})"
+        """NumPy would copy, unplanned, to have the axis last."""
+        if not w.workspace:
+            return f"{args[0]}.{self.name}(axis={self.axis}, out={out})"
+        (moved,) = w.workspace
+        axes = (*(i for i in range(w.types[0].rank) if i != self.axis), self.axis)
+        copy = f"np.copyto({moved}, {args[0]}.transpose({axes}))"
+        return f"{copy}; {moved}.{self.name}(axis=-1, out={out})"
+
+    def workspace(self, types: tuple[Type, ...], result: Type) -> tuple[Workspace, ...]:
+        (x,) = types
+        if self.axis == x.rank - 1:
+            return ()
+        return (Workspace(x.with_shape((*result.shape, x.shape[self.axis]))),)
 
     def cost(self, types: tuple[Type, ...], result: Type) -> Size:
         return types[0].size
 
     @classmethod
     def samples(cls) -> list[Sample]:
-        return [Sample(cls(1), (SAMPLE,))]  # type: ignore[call-arg]
+        return [Sample(cls(axis), (SAMPLE,)) for axis in (1, 2)]  # type: ignore[call-arg]
 
 
 @dataclass(frozen=True)

@@ -59,8 +59,13 @@ def _keep_name(lost: Node, kept: Node) -> None:
     """The merged node is the model's own where one of the two is, not the backward walk's."""
     if lost.name and not kept.name:
         kept.name = lost.name
-    if kept.origin.made_by and not lost.origin.made_by:
+    if _lateness(lost) < _lateness(kept):
         kept.origin = lost.origin
+
+
+def _lateness(node: Node) -> int:
+    """The model's own nodes first, those of the backward pass last."""
+    return {"": 0, "differentiate": 2}.get(node.origin.made_by, 1)
 
 
 @dataclass(frozen=True)
@@ -71,19 +76,15 @@ class FoldConstants:
 
     def apply(self, program: Program) -> Program:
         graph = program.graph
+        moved: dict[int, int] = {}
         for node in graph.topological():
             value = folded(graph, node)
             if value is not None:
                 new = graph.add(Constant(value), (), node.type, node.origin, node.name)
                 graph.replace_uses(node.id, new)
-                _move_roots(program, node.id, new)
+                moved[node.id] = new
+        program.roots = {key: moved.get(id, id) for key, id in program.roots.items()}
         return DeadCode().apply(program)
-
-
-def _move_roots(program: Program, old: int, new: int) -> None:
-    for key, id in program.roots.items():
-        if id == old:
-            program.roots[key] = new
 
 
 def folded(graph: Graph, node: Node) -> float | int | bool | None:

@@ -15,6 +15,7 @@ from graphc.ops.leaves import Fitted, StateRead
 from graphc.passes.base import Pass
 from graphc.passes.cleanup import CommonSubexpressions, DeadCode, FoldConstants
 from graphc.passes.differentiate import Differentiate
+from graphc.passes.fuse import Fuse
 from graphc.passes.inline import Inline
 from graphc.passes.invert import restore_program
 from graphc.passes.products import GaussNewtonProducts, HessianProducts
@@ -22,6 +23,7 @@ from graphc.passes.project import Project, has_choice
 from graphc.passes.regularize import Regularize
 from graphc.passes.simplify import Simplify
 from graphc.passes.stabilize import Stabilize
+from graphc.passes.updates import Updates
 from graphc.passes.vectorize import Vectorize
 
 __all__ = ["CLEAN", "EVALUATION", "FORWARD", "TRAINING", "lower", "product_passes", "run_passes"]
@@ -43,6 +45,8 @@ TRAINING: tuple[Pass, ...] = (
     Inline(),
     DeadCode(),
     *CLEAN,
+    Updates(),
+    Fuse(),
 )
 EVALUATION: tuple[Pass, ...] = (
     Regularize(),
@@ -52,6 +56,7 @@ EVALUATION: tuple[Pass, ...] = (
     Inline(),
     DeadCode(),
     *CLEAN,
+    Fuse(),
 )
 FORWARD: tuple[Pass, ...] = (
     Regularize(penalties=False),
@@ -61,6 +66,7 @@ FORWARD: tuple[Pass, ...] = (
     DeadCode(),
     *CLEAN,
 )
+"""What losses, metrics and outputs share; each of them is fused alone."""
 
 Observer = Callable[[str, str, Program], None]
 """Told the part of the module, the pass that ran (empty at the start), and the program."""
@@ -85,14 +91,16 @@ def lower(
     observe: Observer | None = None,
     products: Sequence[str] = (),
     cut: tuple[str, ...] = (),
+    fuse: bool = True,
 ) -> Programs:
     """Everything that a module is printed from. Takes the program over.
 
     ``products`` are names of :data:`PRODUCTS`, ``cut`` values of the model between network and
-    loss (empty: the first argument of every loss of the prelude).
+    loss (empty: the first argument of every loss of the prelude). Without ``fuse`` there are no
+    groups but the optimizers' updates.
     """
     spec = program.spec = _with_simple_updates(_with_simple_inits(program.spec))
-    extra = {name: _product(program, name, cut, observe) for name in products}
+    extra = {name: _product(program, name, cut, fuse, observe) for name in products}
     forward = run_passes(
         _with_roots(program.copy(), ("loss", "metric", "output", "objective")),
         FORWARD,
@@ -105,17 +113,19 @@ def lower(
         program = _with_roots(program, keep)
         differs = _depends_on_projection(program)
         apart = program.copy() if differs else None
-        training = run_passes(program, TRAINING, "training", observe)
-        evaluation = training
+        training = run_passes(program, _chosen(TRAINING, fuse), "training", observe)
+        roles = ("objective", "gradient")
+        kept = {key: id for key, id in training.roots.items() if key[0] in roles}
+        evaluation = Program(spec, training.graph, kept)
         if apart is not None:
-            evaluation = run_passes(apart, EVALUATION, "gradients", observe)
+            evaluation = run_passes(apart, _chosen(EVALUATION, fuse), "gradients", observe)
     return Programs(
         spec=spec,
         training=training,
         evaluation=evaluation,
-        losses=_part(forward, ("loss", "objective")),
-        metrics=_part(forward, ("metric",)),
-        prediction=_part(forward, ("output",)),
+        losses=_part(forward, ("loss", "objective"), fuse),
+        metrics=_part(forward, ("metric",), fuse),
+        prediction=_part(forward, ("output",), fuse),
         prepare=_prepare(spec, fitted=False, observe=observe),
         fit=_prepare(spec, fitted=True, observe=observe),
         restore=run_passes(restore_program(spec), (DeadCode(), *CLEAN), "restore", observe),
@@ -124,12 +134,12 @@ def lower(
 
 
 def _product(
-    program: Program, name: str, cut: tuple[str, ...], observe: Observer | None
+    program: Program, name: str, cut: tuple[str, ...], fuse: bool, observe: Observer | None
 ) -> Program:
     """One of PRODUCTS, in the evaluation projection."""
     start = _with_roots(program.copy(), ("objective",))
     result = run_passes(start, product_passes(name, cut), name, observe)
-    return DeadCode().apply(_with_roots(result, ("gradient", "product")))
+    return _part(result, ("gradient", "product"), fuse)
 
 
 def product_passes(name: str, cut: tuple[str, ...] = ()) -> tuple[Pass, ...]:
@@ -189,8 +199,18 @@ def _with_roots(program: Program, roles: tuple[str, ...]) -> Program:
     return program
 
 
-def _part(program: Program, roles: tuple[str, ...]) -> Program:
-    return DeadCode().apply(_with_roots(program.copy(), roles))
+def _chosen(passes: tuple[Pass, ...], fuse: bool) -> tuple[Pass, ...]:
+    """The passes, without those that fuse if that is not wanted."""
+    if fuse:
+        return passes
+    kept = (step for step in passes if not isinstance(step, Fuse))
+    return tuple(Updates(decay=False) if isinstance(step, Updates) else step for step in kept)
+
+
+def _part(program: Program, roles: tuple[str, ...], fuse: bool) -> Program:
+    """What some roots need, fused."""
+    part = _with_roots(program.copy(), roles)
+    return run_passes(part, _chosen((DeadCode(), Fuse()), fuse))
 
 
 def _prepare(spec: ModelSpec, *, fitted: bool, observe: Observer | None) -> Program:

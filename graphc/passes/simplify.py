@@ -60,11 +60,14 @@ class Simplify:
 
 
 def _simplified(graph: Graph, node: Node) -> int | None:
+    rules = RULES.get(node.op.name)
+    if rules is None:  # then it cannot be folded either: late_broadcast is tried on what can be
+        return None
     builder = Builder(graph, node.origin)
     number = folded(graph, node)
     if number is not None:
         return builder.constant(number).id
-    for rule in RULES.get(node.op.name, ()):
+    for rule in rules:
         value = rule(builder, node)
         if value is not None:
             assert value.type == node.type, f"{rule.__name__} changes {node.type} to {value.type}"
@@ -244,7 +247,10 @@ def _unspread(builder: Builder, id: int) -> Value:
 def late_broadcast(builder: Builder, node: Node) -> Value | None:
     """Element-wise operators broadcast by themselves; what is repeated is computed once."""
     graph = builder.graph
-    if not any(_spreads(builder, graph[i]) for i in node.inputs):
+    for id in node.inputs:
+        if _spreads(builder, graph[id]):
+            break
+    else:
         return None
     small = [_unspread(builder, i) for i in node.inputs]
     shape = broadcast_shapes(*(value.shape for value in small))

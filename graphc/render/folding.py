@@ -62,7 +62,7 @@ def _names() -> dict[str, frozenset[str]]:
     sizes: dict[str, int] = {}
     operators: dict[str, frozenset[str]] = {}
     for name, definition in load_prelude().definitions.items():
-        if name in BESIDES or definition.tree.span.source.name in FILES:
+        if name in BESIDES or definition.source.name in FILES:
             terms = Terms()
             operand = terms.leaf(Leaf("x"), (3, 5))
             instance = _instance(terms, name, operand)

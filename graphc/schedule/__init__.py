@@ -4,20 +4,46 @@ A plan is known before anything runs. It says nothing about the text of a target
 operator is the operator's and the backend's matter.
 """
 
-from graphc.schedule.order import How, backward_part, classify, is_backward, ordered
-from graphc.schedule.plan import Plan, Slot, Step, plan, plan_update
+from graphc.schedule.costs import bytes_moved, flops
+from graphc.schedule.memory import Precision, Slot, array_bytes, size_value
+from graphc.schedule.order import (
+    Groups,
+    How,
+    backward_part,
+    classify,
+    is_backward,
+    opened,
+    ordered,
+)
+from graphc.schedule.plan import Plan, Step, plan, plan_update
+from graphc.schedule.roots import Selection, update_groups
 from graphc.schedule.text import plan_text
+from graphc.schedule.training import TILE, TrainingPlan, UpdatePlan, likely_sizes, plan_training
 
 __all__ = [
+    "TILE",
+    "Groups",
     "How",
     "Plan",
+    "Precision",
+    "Selection",
     "Slot",
     "Step",
+    "TrainingPlan",
+    "UpdatePlan",
+    "array_bytes",
     "backward_part",
+    "bytes_moved",
     "classify",
+    "flops",
     "is_backward",
+    "likely_sizes",
+    "opened",
     "ordered",
     "plan",
     "plan_text",
+    "plan_training",
     "plan_update",
+    "size_value",
+    "update_groups",
 ]

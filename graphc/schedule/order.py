@@ -1,16 +1,20 @@
-"""The order in which nodes are computed, and what kind of work each of them is."""
+"""The order in which nodes are computed, and what kind of work each of them is.
+
+Who runs the graph node by node opens the groups first; their members stay beside each other.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from graphc.ir import Graph, Node, Operand, Type
+from graphc.ir import Graph, Group, Node, Operand, Type, in_order, open_group
+from graphc.model.program import Program
 from graphc.ops.indexing import Index
 from graphc.ops.leaves import Clock, Constant, Dimension, Leaf
 from graphc.ops.random import Draw
 
-__all__ = ["How", "backward_part", "classify", "is_backward", "ordered"]
+__all__ = ["Groups", "How", "backward_part", "classify", "is_backward", "opened", "ordered"]
 
 How = Literal["leaf", "literal", "static", "scalar", "view", "compute"]
 """What a node is at run time.
@@ -29,23 +33,70 @@ def is_backward(node: Node) -> bool:
     return bool(node.origin.adjoint_of) or node.origin.made_by == "differentiate"
 
 
-def ordered(graph: Graph, roots: Iterable[int]) -> list[Node]:
+Groups = Mapping[int, Group]
+"""The group that each node was a member of."""
+
+
+def opened(program: Program) -> Program:
+    """The program with the members of its groups in their place, updates apart, and ``groups``.
+
+    The program given is left as it is.
+    """
+    program = program.copy()
+    graph, moved = program.graph, dict[int, int]()
+    updates = set(program.named("update").values())
+    for node in graph.topological():
+        if isinstance(node.op, Group) and node.id not in updates:
+            first = graph.next_id
+            moved.update(open_group(graph, node))
+            program.groups.update(dict.fromkeys(range(first, graph.next_id), node.op))
+    program.roots = {key: moved.get(id, id) for key, id in program.roots.items()}
+    return program
+
+
+def ordered(graph: Graph, roots: Iterable[int], groups: Groups | None = None) -> list[Node]:
     """What the roots need, every node after its operands and close to its first use.
 
     Roots of the forward pass come first. Those that differentiation made follow in reverse, from
-    the last layer to the first: so an adjoint is used up before the next one is made.
+    the last layer to the first: so an adjoint is used up before the next one is made. The members
+    of a group stand together.
     """
     wanted = list(dict.fromkeys(roots))
     forward = [id for id in wanted if not is_backward(graph[id])]
     backward = [id for id in wanted if is_backward(graph[id])]
-    return graph.depth_first([*forward, *reversed(backward)])
+    targets = [*forward, *reversed(backward)]
+    return _by_groups(graph, targets, groups) if groups else graph.depth_first(targets)
+
+
+def _by_groups(graph: Graph, roots: Sequence[int], groups: Groups) -> list[Node]:
+    """Depth first, a group as one node."""
+    members: dict[Group, list[int]] = {}
+    for id in sorted(graph.ancestors(roots)):
+        if id in groups:
+            members.setdefault(groups[id], []).append(id)
+    order: list[Node] = []
+    seen: set[int] = set()
+    for root in roots:
+        stack = [(root, False)]
+        while stack:
+            id, ready = stack.pop()
+            group = groups.get(id)
+            if ready:
+                order += [graph[id]] if group is None else in_order(graph, members[group])
+            elif id not in seen:
+                own = [id] if group is None else members[group]
+                seen.update(own)
+                stack.append((id, True))
+                inputs = dict.fromkeys(i for m in own for i in graph[m].inputs)
+                stack.extend((i, False) for i in reversed(inputs) if i not in seen)
+    return order
 
 
 def backward_part(graph: Graph, roots: Iterable[int]) -> set[int]:
     """The nodes that only roots made by differentiation need."""
     wanted = list(roots)
-    forward = ordered(graph, (id for id in wanted if not is_backward(graph[id])))
-    return {node.id for node in ordered(graph, wanted)} - {node.id for node in forward}
+    forward = graph.ancestors(id for id in wanted if not is_backward(graph[id]))
+    return graph.ancestors(wanted) - forward
 
 
 def classify(order: Sequence[Node], *, static_arrays: bool = True) -> dict[int, How]:

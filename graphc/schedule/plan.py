@@ -1,48 +1,52 @@
-"""Where values are kept: lifetimes of arrays to slots of memory, in place where an operand dies.
+"""The plan of a step: order, kinds of work, and where each array is kept.
 
-Slots are shared by arrays of equal element kind and equal number of elements, so a plan
-holds for every value of the symbolic dimensions. Gradients of parameters, and the operands of an
-optimizer's update, live in memory that is given: such a slot has a ``target``.
+Memory is one arena of slots. An element-wise result goes into the slot of an operand that dies
+there; anything else takes the free slot that fits best. Gradients of parameters, and the operands
+of an optimizer's update, live in memory that is given: such a slot has a ``target``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from graphc.ir import Body, Graph, Kind, Node, Operand, Origin, Size
+from graphc.ir import Body, Dim, Graph, Node, Operand, Type, Workspace
 from graphc.model.program import Program, RootKey
-from graphc.ops.leaves import Parameter, StateRead
-from graphc.ops.logic import Cast, StopGradient
-from graphc.ops.shapes import Broadcast, Reshape, Transpose
-from graphc.ops.windows import Windows
-from graphc.schedule.order import How, classify, ordered
+from graphc.ops.leaves import Dimension, Input, Length, Parameter, StateRead
+from graphc.ops.logic import StopGradient
+from graphc.ops.shapes import Broadcast, Reshape
+from graphc.schedule.memory import Arena, Precision, Slot
+from graphc.schedule.order import Groups, How, classify, opened, ordered
+from graphc.schedule.roots import (
+    Selection,
+    copied,
+    is_operand,
+    own_memory,
+    selected,
+    slopes,
+    update_groups,
+    wrapped,
+)
 
-__all__ = ["Plan", "Slot", "Step", "plan", "plan_update"]
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """Memory for ``size`` elements. ``target``: it is given from outside and goes by that name."""
-
-    id: int
-    kind: Kind
-    size: Size
-    target: str = ""
+__all__ = ["Plan", "Step", "plan", "plan_update"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One node in the order of the run.
 
-    ``slot`` is where a computed value is kept, or what a view looks into; None for what needs none.
+    ``slot`` is where an array is kept, or what a view looks into; None for what needs none and for
+    arrays that never change, whatever the symbolic dimensions are.
     ``fixed``: the array is the same one in every run, so a view of it may be made once.
+    ``workspace``: slots of the arrays that the operator works in.
     """
 
     node: Node
     how: How
     slot: int | None = None
     fixed: bool = False
+    workspace: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Plan:
 
     ``roots`` are those of the program; a root that needs memory of its own may have become a copy.
     ``finals`` are values that must be copied to a slot with a target after the last step.
+    ``filled`` are slots of workspace that holds something, by what it holds. ``varying`` are the
+    literal and static nodes that depend on a symbolic dimension.
     """
 
     graph: Graph
@@ -58,119 +64,88 @@ class Plan:
     slots: tuple[Slot, ...]
     roots: Mapping[RootKey, int]
     finals: tuple[tuple[int, int], ...] = ()
+    groups: Groups = field(default_factory=dict)
+    filled: Mapping[Workspace, int] = field(default_factory=dict)
+    varying: Set[int] = frozenset()
 
-    @property
+    @cached_property
+    def arena(self) -> dict[int, int]:
+        """The slots that are not given, each with its place in the arena."""
+        own = (slot.id for slot in self.slots if not slot.target)
+        return {id: place for place, id in enumerate(own)}
+
+    @cached_property
     def how(self) -> dict[int, How]:
         return {step.node.id: step.how for step in self.steps}
 
 
-def plan(program: Program, *, symbols: Iterable[str]) -> Plan:
-    """A plan of a training step: roots ``objective``, ``gradient`` and ``next``.
+def plan(
+    program: Program,
+    *,
+    symbols: Iterable[str],
+    dims: Mapping[str, int] | None = None,
+    select: Selection | None = None,
+    reuse: bool = True,
+) -> Plan:
+    """A plan of a training step without the update: roots ``objective``, ``gradient``, ``next``.
 
-    ``symbols`` are the symbolic dimensions that a run knows. Gradients get slots whose target is
-    the parameter's name. The program is left as it is.
+    ``symbols`` are the symbolic dimensions that a run knows, ``dims`` likely values of them.
+    Gradients get slots whose target is the parameter's name; they are those that the updates read,
+    or the roots where there are no updates.
+    Without ``reuse`` every array has a slot of its own. The program is left as it is.
     """
-    graph = program.graph.copy()
-    roots = {key: id for key, id in program.roots.items() if key[0] in _ROLES}
-    targets = _own_memory(graph, roots)
-    order = ordered(graph, roots.values())
+    program = opened(program)
+    graph = program.graph
+    roots = {key: id for key, id in program.roots.items() if key[0] in ("objective", "next")}
+    for group in update_groups(program):
+        roots.update(slopes(program, group))
+    if not program.named("update"):
+        roots.update({("gradient", name): id for name, id in program.named("gradient").items()})
+    if select is not None:
+        roots = selected(graph, roots, program.groups, select)
+    targets = own_memory(graph, roots)
+    order = ordered(graph, roots.values(), program.groups)
     how = classify(order)
     for id in targets:
         if how[id] in ("static", "scalar"):
             how[id] = "compute"
-    planner = _Planner(graph, order, how, targets)
+    arena = Arena(program.spec.train.precision, dict(dims or {}))
+    planner = _Planner(graph, order, how, targets, arena, reuse)
     planner.keep(roots.values())
-    result = planner.run(roots)
+    result = planner.run(roots, program.groups)
     _check_symbols(result, frozenset(symbols))
     return result
 
 
-_ROLES = ("objective", "gradient", "next")
-
-
-def plan_update(body: Body, names: tuple[str, ...]) -> Plan:
+def plan_update(body: Body, names: tuple[str, ...], precision: Precision) -> Plan:
     """A plan of one optimizer's update, over the arrays of its operands.
 
     ``names`` are the targets of the operands: parameter, gradient, states. The results replace the
-    parameter and the states.
+    parameter and the states; operands beyond those are only read.
     """
     graph = body.graph.copy()
-    results = (names[0], *names[2:])
+    count = len(body.results) + 1
+    results = (names[0], *names[2:count])
     roots: dict[RootKey, int] = {}
     used: set[int] = set()
     for name, id, operand in zip(
-        results, body.results, (body.operands[0], *body.operands[2:]), strict=True
+        results, body.results, (body.operands[0], *body.operands[2:count]), strict=True
     ):
         shape = graph[operand].tensor.shape
         if graph[id].tensor.shape != shape:
-            id = _wrap(graph, id, Broadcast(shape), shape)
-        elif id != operand and (id in used or _is_operand(graph, id)):
-            id = _copy(graph, id)
+            id = wrapped(graph, id, Broadcast(shape), shape)
+        elif id != operand and (id in used or is_operand(graph, id)):
+            id = copied(graph, id)
         used.add(id)
         roots["next", name] = id
     order = ordered(graph, roots.values())
     targets = {id: name for (_, name), id in roots.items()}
-    planner = _Planner(graph, order, classify(order, static_arrays=False), targets)
+    how = classify(order, static_arrays=False)
+    planner = _Planner(graph, order, how, targets, Arena(precision, {}))
     for operand, name in zip(body.operands, names, strict=True):
         planner.give(operand, name)
-    planner.keep(roots.values())
+    planner.keep([*roots.values(), *(id for id in body.operands[count:] if id in planner.owner)])
     return planner.run(roots)
-
-
-# --------------------------------------------------------------- roots with memory of their own
-
-
-def _own_memory(graph: Graph, roots: dict[RootKey, int]) -> dict[int, str]:
-    """Make gradients and next states values of their own; the node of each gradient's target."""
-    targets: dict[int, str] = {}
-    how = classify(ordered(graph, roots.values()))
-    others = {id for (role, _), id in roots.items() if role != "gradient"}
-    taken = {_owner(graph, how, id) for id in others}
-    for key, id in list(roots.items()):
-        role, name = key
-        owner = _owner(graph, how, id)
-        if role == "next" and how[owner] == "leaf":
-            roots[key] = _copy(graph, id)
-        elif role == "gradient":
-            owned = how[owner] == "compute" or (how[id] == "static" and id == owner)
-            if not owned or owner in taken or not _in_order(graph, how, id):
-                owner = roots[key] = _copy(graph, id)
-            taken.add(owner)
-            targets[owner] = name
-    return targets
-
-
-def _owner(graph: Graph, how: Mapping[int, How], id: int) -> int:
-    """The node whose memory a view looks into."""
-    while how[id] == "view":
-        id = graph[id].inputs[0]
-    return id
-
-
-def _in_order(graph: Graph, how: Mapping[int, How], id: int) -> bool:
-    """Whether a value is all of its owner's memory, from first to last element."""
-    while how[id] == "view":
-        if not isinstance(graph[id].op, Reshape | StopGradient):
-            return False
-        id = graph[id].inputs[0]
-    return True
-
-
-def _is_operand(graph: Graph, id: int) -> bool:
-    """Whether a value is an operand, or a view of one."""
-    while graph[id].op.view:
-        id = graph[id].inputs[0]
-    return isinstance(graph[id].op, Operand)
-
-
-def _copy(graph: Graph, id: int) -> int:
-    return _wrap(graph, id, Cast(graph[id].tensor.kind), graph[id].tensor.shape)
-
-
-def _wrap(graph: Graph, id: int, op: Cast | Broadcast, shape: tuple[Size, ...]) -> int:
-    node = graph[id]
-    origin = Origin(node.origin.span, node.origin.chain, "schedule", node.origin.adjoint_of)
-    return graph.add(op, (id,), node.tensor.with_shape(shape), origin)
 
 
 # ------------------------------------------------------------------------------- slots
@@ -184,27 +159,30 @@ class _Planner:
     order: list[Node]
     how: dict[int, How]
     targets: Mapping[int, str]
-    slots: list[Slot] = field(default_factory=list)
+    arena: Arena
+    reuse: bool = True
     place: dict[int, int] = field(default_factory=dict)
     """Slot of each node that has one."""
     fixed: set[int] = field(default_factory=set)
     straight: set[int] = field(default_factory=set)
     """Nodes whose elements lie in memory in order."""
-    scattered: set[int] = field(default_factory=set)
-    """Views whose elements lie out of order, whatever the array from outside looks like."""
     owner: dict[int, int] = field(default_factory=dict)
     last: dict[int, int] = field(default_factory=dict)
     """Position of the last use of each owner."""
     kept: set[int] = field(default_factory=set)
-    free: dict[tuple[Kind, Size], list[int]] = field(default_factory=dict)
     given: dict[str, int] = field(default_factory=dict)
     """Slot of each target."""
     busy: dict[int, int] = field(default_factory=dict)
     """The owner that lives in a slot with a target now."""
+    filled: dict[Workspace, int] = field(default_factory=dict)
+    varying: set[int] = field(default_factory=set)
+    """Static nodes that depend on a symbolic dimension."""
 
     def __post_init__(self) -> None:
         for node in self.order:
             self._settle_view(node)
+            if self.how[node.id] in ("literal", "static") and self._varies(node):
+                self.varying.add(node.id)
             self.owner[node.id] = (
                 self.owner[node.inputs[0]] if self.how[node.id] == "view" else node.id
             )
@@ -214,23 +192,27 @@ class _Planner:
 
     def _settle_view(self, node: Node) -> None:
         """Whether an array is fixed and straight; a reshape of one that is not straight copies."""
-        id, how = node.id, self.how[node.id]
-        if how == "view":
+        id, op = node.id, node.op
+        if self.how[id] == "view":
             source = node.inputs[0]
-            fixed, straight = source in self.fixed, source in self.straight
-            scattered = source in self.scattered or isinstance(node.op, Transpose | Windows)
-            if isinstance(node.op, Reshape) and (scattered or (fixed and not straight)):
-                how = self.how[id] = "compute"
-            else:
-                if scattered:
-                    self.scattered.add(id)
-                if fixed:
+            if not isinstance(op, Reshape) or source in self.straight:
+                if source in self.fixed:
                     self.fixed.add(id)
-                if straight and isinstance(node.op, Reshape | StopGradient):
+                if source in self.straight and isinstance(op, Reshape | StopGradient):
                     self.straight.add(id)
-        if how == "compute" or isinstance(node.op, Parameter | StateRead | Operand):
+                return
+            self.how[id] = "compute"
+        own = self.how[id] in ("compute", "static") or isinstance(
+            op, Parameter | StateRead | Operand
+        )
+        if own:
             self.fixed.add(id)
+        if own or isinstance(op, Input):
             self.straight.add(id)
+
+    def _varies(self, node: Node) -> bool:
+        size = node.op.size if isinstance(node.op, Dimension | Length) else node.tensor.size
+        return isinstance(size, Dim) or not self.varying.isdisjoint(node.inputs)
 
     def give(self, id: int, target: str) -> None:
         """The array of a leaf lives in memory that may be written over once it is dead."""
@@ -242,32 +224,75 @@ class _Planner:
     def keep(self, ids: Iterable[int]) -> None:
         self.kept.update(self.owner[id] for id in ids)
 
-    def run(self, roots: Mapping[RootKey, int]) -> Plan:
+    def run(self, roots: Mapping[RootKey, int], groups: Groups | None = None) -> Plan:
         steps = []
         for position, node in enumerate(self.order):
             how = self.how[node.id]
+            workspace: tuple[int, ...] = ()
             if how == "compute":
                 self._take(node, position)
+                workspace = self._workspace(node)
+            elif how == "static" and node.tensor.shape and node.id in self.varying:
+                self.place[node.id] = self._held(node.tensor)
+                self.kept.add(node.id)
             elif how == "view" and self.owner[node.id] in self.place:
                 self.place[node.id] = self.place[self.owner[node.id]]
-            steps.append(Step(node, how, self.place.get(node.id), node.id in self.fixed))
+            place = self.place.get(node.id)
+            steps.append(Step(node, how, place, node.id in self.fixed, workspace))
             self._release(node, position)
+        self.arena.kept.update(
+            self.place[self.owner[id]]
+            for (role, _), id in roots.items()
+            if role == "next" and self.owner[id] in self.place
+        )
         finals = tuple(
             (id, self.given[name])
             for id, name in self.targets.items()
             if self.place.get(id) != self.given[name]
         )
-        return Plan(self.graph, tuple(steps), tuple(self.slots), roots, finals)
+        slots = self.arena.slots()
+        return Plan(
+            self.graph,
+            tuple(steps),
+            slots,
+            roots,
+            finals,
+            dict(groups or {}),
+            self.filled,
+            self.varying,
+        )
+
+    def _held(self, type: Type) -> int:
+        """A slot that is written when a run begins and read in every step."""
+        slot = self.arena.new(type)
+        self.arena.kept.add(slot)
+        return slot
+
+    def _workspace(self, node: Node) -> tuple[int, ...]:
+        """Slots of the arrays that an operator works in; scratch is free again at once."""
+        types = tuple(self.graph[i].tensor for i in node.inputs)
+        slots = []
+        scratch = []
+        for wanted in node.op.workspace(types, node.tensor):
+            if wanted.start is None:
+                slots.append(self.arena.take(wanted.type))
+                scratch.append(slots[-1])
+            else:
+                if wanted not in self.filled:
+                    self.filled[wanted] = self._held(wanted.type)
+                slots.append(self.filled[wanted])
+        for slot in scratch:
+            self.arena.free(slot)
+        return tuple(slots)
 
     def _take(self, node: Node, position: int) -> None:
         slot = self._pinned(node, position)
-        if slot is None:
+        if slot is None and self.reuse:
             slot = self._dying(node, position)
         if slot is None:
-            vacant = self.free.get((node.tensor.kind, node.tensor.size))
-            slot = vacant.pop() if vacant else self._new(node)
+            slot = self.arena.take(node.tensor) if self.reuse else self.arena.new(node.tensor)
         self.place[node.id] = slot
-        if self.slots[slot].target:
+        if slot in self.arena.targets:
             self.busy[slot] = node.id
 
     def _pinned(self, node: Node, position: int) -> int | None:
@@ -284,7 +309,7 @@ class _Planner:
     def _dying(self, node: Node, position: int) -> int | None:
         """The slot of an operand that dies here and may be written over."""
         for slot in self._overwritable(node, position):
-            if node.id not in self.kept or not self.slots[slot].target:
+            if node.id not in self.kept or slot not in self.arena.targets:
                 return slot
         return None
 
@@ -317,24 +342,18 @@ class _Planner:
             if slot is None or self.last[owner] != position or owner in self.kept:
                 continue
             del self.place[owner]
-            taken = slot == self.place.get(node.id)
-            if not taken and not self.slots[slot].target:
-                kind, size = self.slots[slot].kind, self.slots[slot].size
-                self.free.setdefault((kind, size), []).append(slot)
-
-    def _new(self, node: Node, target: str = "") -> int:
-        type = node.tensor
-        self.slots.append(Slot(len(self.slots), type.kind, type.size, target))
-        return len(self.slots) - 1
+            if slot != self.place.get(node.id) and self.reuse:
+                self.arena.free(slot)
 
     def _target_slot(self, node: Node, target: str) -> int:
         if target not in self.given:
-            self.given[target] = self._new(node, target)
+            self.given[target] = self.arena.new(node.tensor, target)
         return self.given[target]
 
 
 def _check_symbols(result: Plan, known: frozenset[str]) -> None:
-    for slot in result.slots:
-        unknown = frozenset() if isinstance(slot.size, int) else slot.size.symbols - known
+    sizes = (size for slot in result.slots for _, size in slot.residents)
+    for size in sizes:
+        unknown = frozenset() if isinstance(size, int) else size.symbols - known
         if unknown:
             raise ValueError(f"nothing gives the dimension {', '.join(sorted(unknown))}")

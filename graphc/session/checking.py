@@ -29,7 +29,8 @@ class Request:
     ``place`` is where the data lie; ``files`` are texts of used files, which are read from the
     disk where absent; ``columns`` is what is known of the data already.
     ``products`` are the functions that the module holds on request, ``cut`` the values between
-    network and loss.
+    network and loss. ``fuse`` and ``reuse`` are what a module is made with: groups, and memory
+    that arrays share.
     """
 
     source: Source
@@ -41,6 +42,8 @@ class Request:
     columns: Mapping[str, ColumnInfo] | None = None
     products: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
+    fuse: bool = True
+    reuse: bool = True
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,7 +37,7 @@ def contents(model: str | os.PathLike[str] | None = None) -> list[Entry]:
     homes = [load_prelude()] if model is None else [_own(model), load_prelude()]
     entries = [
         Entry(
-            definition.tree.span.source.name,
+            definition.source.name,
             signature(definition.tree),
             _first_sentence(definition.tree.doc),
         )
@@ -84,7 +84,7 @@ def _own(model: str | os.PathLike[str]) -> Home:
     frame = Frame(Context(diagnostics), home, Builder(Graph()), "model")
     for statement in file.statements:
         if isinstance(statement, tree.Definition):
-            home.definitions[statement.name.name] = Definition(statement, home)
+            home.definitions[statement.name.name] = Definition.of(statement, home)
         elif isinstance(statement, tree.Hyper):
             value = values.constant(frame, home.scope, statement.value, "a hyper")
             if not isinstance(value, Poison):

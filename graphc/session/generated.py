@@ -30,7 +30,9 @@ class Generated:
             expect_products(self.checked.spec, self.checked.roots)
         with deep_recursion(self.checked.spec.path), product_errors():
             program = self.checked.program.copy()
-            return lower(program, products=request.products, cut=request.cut)
+            return lower(
+                program, products=request.products, cut=request.cut, fuse=request.fuse
+            )
 
     @cached_property
     def source(self) -> str:
@@ -51,4 +53,5 @@ class Generated:
                 version=__version__,
                 steps_per_epoch=steps_per_epoch,
                 weights=weights,
+                reuse=self.checked.request.reuse,
             )

@@ -67,6 +67,8 @@ def compile(
     data: DataLike | None = None,
     products: Sequence[str] = (),
     cut: str | Sequence[str] = (),
+    fuse: bool = True,
+    reuse: bool = True,
 ) -> Model:
     """Compile a model file, or a model text (a string with a line break).
 
@@ -75,7 +77,9 @@ def compile(
     file, or arrays by name, in place of those. ``products`` are functions that the module holds
     on request (``per_example_gradients``, ``hessian_vector_products``,
     ``gauss_newton_products``); ``cut`` names the values between network and loss, the first
-    arguments of the prelude's losses by default. Raises CompileError for errors of the text,
+    arguments of the prelude's losses by default. Without ``fuse`` nothing is grouped, without
+    ``reuse`` each array of a training step has memory of its own: slower, and the same numbers up
+    to rounding. Raises CompileError for errors of the text,
     RunError for files that cannot be read and data that do not fit.
     """
     source = read_model(path_or_text)
@@ -90,6 +94,8 @@ def compile(
         columns=None if table is None else table.describe(),
         products=known_products(products),
         cut=(cut,) if isinstance(cut, str) else tuple(cut),
+        fuse=fuse,
+        reuse=reuse,
     )
     return Model(Generated(check(request)), table)
 

@@ -15,6 +15,7 @@ import numpy as np
 from graphc.ir import Size, Type
 from graphc.runtime import Array, Arrays, Module, RunError, initial_state
 from graphc.runtime.examples import load_examples
+from graphc.schedule import opened
 from graphc.session.loading import gradients_of
 from graphc.session.model import Model
 
@@ -88,7 +89,7 @@ def _batches(
 
 def _default_rows(model: Model) -> int:
     program = model.generated.programs.evaluation
-    nodes = [] if program is None else list(program.graph)
+    nodes = [] if program is None else list(opened(program).graph)
     each = sum(_of_one_row(node.type.size) for node in nodes if isinstance(node.type, Type))
     return max(_FEWEST, min(_ROWS, _LARGE // max(each, 1)))
 

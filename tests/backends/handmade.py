@@ -29,6 +29,7 @@ from graphc.model.program import (
 )
 from graphc.ops.leaves import Clock, Column, Dimension, Input, Parameter, StateRead
 from graphc.ops.random import Normal
+from graphc.passes.updates import Updates
 
 SOURCE = Source("models/hand.gc", "model hand\n")
 SPAN = Span(SOURCE, 0, 5)
@@ -224,7 +225,7 @@ def programs(the_spec: ModelSpec, build: Build, **others: Callable[[Sheet], Any]
     step = ("objective", "gradient", "next")
     return Programs(
         spec=the_spec,
-        training=made(True, *step) if trained else None,
+        training=Updates(decay=False).apply(made(True, *step)) if trained else None,
         evaluation=made(False, "objective", "gradient") if trained else None,
         losses=made(False, "loss", "objective"),
         metrics=made(False, "metric"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import networkx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,7 +92,7 @@ def test_a_square_has_two_edges():
     builder = Builder(Graph())
     x = leaf(builder)
     y = x * x
-    assert builder.graph.networkx.number_of_edges(x.id, y.id) == 2
+    assert set(builder.graph.networkx.edges(keys=True)) == {(x.id, y.id, 0), (x.id, y.id, 1)}
     assert builder.graph.users(x.id) == [y.id]
     assert builder.graph.user_count(x.id) == 2
 
@@ -104,6 +105,46 @@ def test_order_is_by_id_among_the_ready():
     assert [node.id for node in builder.graph.topological()] == [x.id, z.id, b.id, a.id]
 
 
+@given(st.data())
+def test_users_and_order_are_those_of_networkx_after_any_rewrites(data):
+    graph = Graph()
+    for id in range(data.draw(st.integers(2, 12))):
+        inputs = data.draw(st.lists(st.integers(0, id - 1), max_size=3)) if id else []
+        graph.add(Exp(), tuple(inputs), Type("real"), Origin())
+    for _ in range(data.draw(st.integers(0, 6))):
+        old = data.draw(st.sampled_from([node.id for node in graph]))
+        above = reached_from(graph, old)
+        match data.draw(st.sampled_from(["replace", "rewire", "remove", "keep", "copy"])):
+            case "replace":
+                new = data.draw(st.sampled_from([node.id for node in graph]))
+                if new not in above:
+                    graph.replace_uses(old, new)
+            case "rewire":
+                free = [node.id for node in graph if node.id not in above]
+                inputs = data.draw(st.lists(st.sampled_from(free), max_size=3)) if free else []
+                graph.set_inputs(old, tuple(inputs))
+            case "remove":
+                if not graph.user_count(old) and len(graph) > 1:
+                    graph.remove(old)
+            case "keep":
+                graph.topological()
+                graph.keep_only(graph.ancestors([old]))
+            case "copy":
+                graph = graph.copy()
+        expected = graph.networkx
+        order = [node.id for node in graph.topological()]
+        assert order == list(networkx.lexicographical_topological_sort(expected))
+        for id in order:
+            assert graph.users(id) == sorted(expected.successors(id))
+            assert graph.user_count(id) == expected.out_degree(id)
+            assert all(graph.slots(id, u) == expected.number_of_edges(id, u) for u in order)
+
+
+def reached_from(graph: Graph, id: int) -> set[int]:
+    """The node and everything that depends on it."""
+    return {id, *networkx.descendants(graph.networkx, id)}
+
+
 def test_a_copy_is_independent():
     builder = Builder(Graph())
     y = leaf(builder).apply("exp")
@@ -111,6 +152,7 @@ def test_a_copy_is_independent():
     other.replace_uses(y.id, 0)
     other.remove(y.id)
     assert y.id in builder.graph
+    assert builder.graph.users(0) == [y.id]
     assert len(other) == 1
 
 
@@ -139,6 +181,18 @@ def test_the_verifier_finds_a_cycle_and_a_missing_root():
         verify(builder.graph)
     with pytest.raises(VerificationError, match="root 99"):
         verify(Graph(), [99])
+
+
+@pytest.mark.parametrize(
+    ("users", "message"),
+    [({}, "no user of"), ({1: 2}, "no user of"), ({1: 1, 0: 1}, "do not read")],
+)
+def test_the_verifier_finds_users_that_are_not_those_of_the_inputs(users, message):
+    builder = Builder(Graph())
+    leaf(builder).apply("exp")
+    builder.graph._users[0] = users
+    with pytest.raises(VerificationError, match=message):
+        verify(builder.graph)
 
 
 def test_the_verifier_looks_again_at_what_changed():

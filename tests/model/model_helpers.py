@@ -31,7 +31,7 @@ def errors(text: str, settings: Settings | None = None) -> list[str]:
 
 
 def lowered(text: str, settings: Settings | None = None) -> Programs:
-    return lower(compiled(text, settings))
+    return lower(compiled(text, settings), fuse=False)
 
 
 def start(programs: Programs) -> dict[str, Any]:
@@ -52,11 +52,9 @@ def values(
     programs = lowered(text, settings)
     program = getattr(programs, part)
     given = {**start(programs), **(leaves or {})}
-    ids = list(program.roots.values())
-    results = evaluate(program.graph, ids, given, dims=dims)
-    keys = [
-        name if part == "prediction" else f"{role} {name}".strip() for role, name in program.roots
-    ]
+    roots = {key: id for key, id in program.roots.items() if key[0] != "update"}
+    results = evaluate(program.graph, list(roots.values()), given, dims=dims)
+    keys = [name if part == "prediction" else f"{role} {name}".strip() for role, name in roots]
     return {key: np.asarray(value) for key, value in zip(keys, results, strict=True)}
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from in_place import in_place
 
-from graphc.ir import Builder, Graph, Type, symbol
+from graphc.ir import Builder, Graph, Sample, Type, symbol
 from graphc.ops import evaluate, helpers
 from graphc.ops.gathering import Take
 from graphc.ops.leaves import Input
@@ -58,3 +59,23 @@ def test_ranks_of_ties():
     np.testing.assert_array_equal(
         helpers._ranks(x, 0, np.float32), [[2, 1.5, 2, 2], [1, 1.5, 1, 1]]
     )
+
+
+@pytest.mark.parametrize("wrong", [7, -8])
+def test_an_index_out_of_range_is_refused_in_place_too(wrong: int):
+    """Also where the others are negative, which counts from the last row."""
+    sample = Sample(Take(), (Type("real", (7, 3)), Type("int", (4,))))
+    x, index = RNG.normal(size=(7, 3)), np.array([0, -7, 6, -1])
+    run = in_place(sample, [x, index], np.empty((4, 3)))
+    np.testing.assert_array_equal(run(), x[index])
+    index[2] = wrong
+    with pytest.raises(IndexError, match=f"index {wrong} is out of bounds for axis 0 with size 7"):
+        run()
+    with pytest.raises(IndexError, match=f"index {wrong} is out of bounds for axis 0 with size 7"):
+        x[index]
+
+
+def test_no_index_is_in_range():
+    sample = Sample(Take(), (Type("real", (7, 3)), Type("int", (0,))))
+    run = in_place(sample, [np.ones((7, 3)), np.empty(0, np.int64)], np.empty((0, 3)))
+    assert run().shape == (0, 3)

@@ -6,8 +6,9 @@ import itertools
 
 import numpy as np
 import pytest
+from in_place import in_place, plain
 
-from graphc.ir import OPERATORS, Builder, Graph, Sample, Type, WriteContext, is_real, verify
+from graphc.ir import OPERATORS, Builder, Graph, Sample, Type, is_real, verify
 from graphc.ops import evaluate
 from graphc.ops.leaves import Input
 from graphc.ops.logic import StopGradient
@@ -62,21 +63,13 @@ def test_inferred_type_is_the_actual_one(sample: Sample):
 def test_writing_into_an_array_gives_the_same(sample: Sample):
     """Also over the operand's own array, where the operator says that is allowed."""
     op, values = sample.operator, arrays(sample)
-    result = op.infer(*sample.types)
-    names = [f"a{i}" for i in range(len(values))]
-    w = WriteContext(sample.types, result, real="REAL", seed="3", step="4")
-    from graphc.ops.evaluate import _NAMES
-
-    scope = {**_NAMES, "REAL": np.float64, **dict(zip(names, values, strict=True))}
-    expected = np.asarray(eval(op.numpy(w, *names), dict(scope)))
+    result, expected = op.infer(*sample.types), plain(sample, values)
     out = np.empty(expected.shape, expected.dtype)
-    exec(op.numpy_into(w, "out", *names), {**scope, "out": out})
-    np.testing.assert_array_equal(out, expected)
+    np.testing.assert_array_equal(in_place(sample, values, out)(), expected)
     for i, type in enumerate(sample.types):
         if op.may_overwrite(i) and type.shape == result.shape and type.kind == result.kind:
-            own = {**scope, names[i]: values[i].copy()}
-            exec(op.numpy_into(w, names[i], *names), own)
-            np.testing.assert_array_equal(own[names[i]], expected)
+            own = [value.copy() if j == i else value for j, value in enumerate(values)]
+            np.testing.assert_array_equal(in_place(sample, own, own[i])(), expected)
 
 
 def weighted(builder: Builder, result, seed: int = 1):
@@ -212,7 +205,7 @@ def _is_found(sample: Sample) -> bool:
 
 
 def test_every_operator_with_operands_has_samples():
-    structural = {"operand", "call", "item", "if_training", "fitted"}
+    structural = {"operand", "call", "group", "item", "flat", "if_training", "fitted"}
     missing = [
         name
         for name, operator in OPERATORS.items()

@@ -174,7 +174,7 @@ def test_every_pass_keeps_the_value_and_fires(training: bool):
 def test_gradients_of_the_pipeline_against_differences():
     start = program()
     given = leaves(start)
-    programs = lower(start)
+    programs = lower(start, fuse=False)
     for part in (programs.training, programs.evaluation):
         assert part is not None
         for name in start.spec.learned:
@@ -196,7 +196,7 @@ h = x |> block |> block
 loss l = mean(h^2)
 regularize { dropout{0.5} after relu }
 """
-    lowered = lower(program(text)).training
+    lowered = lower(program(text), fuse=False).training
     assert lowered is not None
     places = [n.op.place for n in lowered.graph if n.op.name == "draw_bernoulli"]
     assert len(places) == len(set(places)) == 2
@@ -204,13 +204,13 @@ regularize { dropout{0.5} after relu }
 
 
 def test_evaluation_has_no_draws():
-    lowered = lower(program()).evaluation
+    lowered = lower(program(), fuse=False).evaluation
     assert lowered is not None
     assert not [n for n in lowered.graph if n.op.name.startswith("draw")]
 
 
 def test_penalties_are_only_in_the_objective_that_is_trained():
-    programs = lower(program())
+    programs = lower(program(), fuse=False)
     given = leaves(program())
     assert programs.evaluation is not None
     weights = [v for k, v in given.items() if k.endswith(".W")]
@@ -229,7 +229,7 @@ def square(x) = x * x
 param w: real = 2.0
 loss f = square(w)
 """
-    lowered = lower(program(text)).evaluation
+    lowered = lower(program(text), fuse=False).evaluation
     assert lowered is not None
     (gradient,) = evaluate(lowered.graph, [lowered.roots["gradient", "w"]], {"w": 2.0})
     assert gradient == 6.0
@@ -298,7 +298,7 @@ def passes_over_arrays(text: str) -> int:
     diagnostics = Diagnostics()
     start = elaborate(Source("m.gc", text), diagnostics)
     assert not diagnostics.errors
-    (group,) = lower(start).spec.groups
+    (group,) = lower(start, fuse=False).spec.groups
     return sum(bool(n.tensor.shape) and n.op.name != "operand" for n in group.body.graph)
 
 

@@ -144,10 +144,14 @@ def test_fires_in_the_pipeline(formula: str):
         if part == "training" and passed in ("project", "stabilize", "differentiate"):
             seen[passed] = print_graph(program.graph, program.roots)
 
-    training = lower(model(formula), observe).training
+    training = lower(model(formula), observe, fuse=False).training
     assert seen["project"] != seen["stabilize"]
     assert training is not None
-    assert all(node.origin.span for node in training.graph if node.op.name != "constant")
+    step = training.graph.ancestors(
+        id for (role, _), id in training.roots.items() if role != "update"
+    )
+    nodes = [training.graph[id] for id in step]
+    assert all(node.origin.span for node in nodes if node.op.name != "constant")
 
 
 def test_every_rule_fires(monkeypatch: pytest.MonkeyPatch):
@@ -220,7 +224,7 @@ loss f = log(straight(w)) + 0 * floored(sigmoid(w))
 loss g = floored(sigmoid(w))
 minimize f + g
 """
-    lowered = lower(elaborate(Source("m.gc", text), Diagnostics())).evaluation
+    lowered = lower(elaborate(Source("m.gc", text), Diagnostics()), fuse=False).evaluation
     assert lowered is not None
     (slope,) = evaluate(lowered.graph, [lowered.roots["gradient", "w"]], {"w": 0.5})
     s = 1 / (1 + np.exp(-0.5))
@@ -229,7 +233,7 @@ minimize f + g
 
 def test_shared_probabilities_stay_for_their_other_uses():
     text = HEAD.format(definitions="", formula="-mean(log(pick(p, y)))") + "output probs = p\n"
-    programs = lower(elaborate(Source("m.gc", text), Diagnostics()))
+    programs = lower(elaborate(Source("m.gc", text), Diagnostics()), fuse=False)
     values = given()
     (p,) = evaluate(
         programs.prediction.graph,

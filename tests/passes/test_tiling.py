@@ -28,7 +28,7 @@ NO_TILES = {
 
 def compiled(expression: str) -> Program:
     text = f"model m\nparam x: real[4, 3] = 0\nloss f = sum(({expression})^2)\n"
-    result = lower(elaborate(Source("m.gc", text), Diagnostics())).evaluation
+    result = lower(elaborate(Source("m.gc", text), Diagnostics()), fuse=False).evaluation
     assert result is not None
     return result
 

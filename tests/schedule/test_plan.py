@@ -13,9 +13,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "backends"))
 import handmade
 from handmade import Sheet, n, rule
 
-from graphc.ir import Graph, Type, symbol
+from graphc.ir import Graph, Type, Workspace, symbol
 from graphc.model.program import Program
 from graphc.schedule import Plan, classify, ordered, plan, plan_update
+from graphc.schedule.memory import Arena
 
 KIND = Type("real", (n, 4))
 
@@ -70,7 +71,7 @@ def test_an_element_is_no_view() -> None:
 def test_forward_comes_before_backward() -> None:
     p = handmade.mlp((4, 3, 2)).training
     assert p is not None
-    order = ordered(p.graph, p.roots.values())
+    order = ordered(p.graph, (id for (role, _), id in p.roots.items() if role != "update"))
     backward = [node.origin.made_by == "differentiate" for node in order]
     assert backward == sorted(backward)
     seen: set[int] = set()
@@ -83,32 +84,39 @@ def check(result: Plan) -> None:
     """No array is written over while it is still needed, and roots keep theirs."""
     owner: dict[int, int] = {}
     written: dict[int, int] = {}
-    graph = result.graph
+    contents: dict[int, object] = {}
     for step in result.steps:
-        id = step.node.id
-        if step.how == "view":
-            owner[id] = owner.get(step.node.inputs[0], step.node.inputs[0])
-        else:
-            owner[id] = id
-        for source in step.node.inputs:
+        node = step.node
+        owner[node.id] = owner[node.inputs[0]] if step.how == "view" else node.id
+        for source in node.inputs:
             held = owner[source]
             if held in written:
-                slot = written[held]
-                assert contents[slot] == held, f"%{source} is gone when %{id} reads it"
-        if step.how == "compute":
+                assert contents[written[held]] == held, (
+                    f"%{source} is gone when %{node.id} reads it"
+                )
+        keeps = step.how == "static" and step.slot is not None
+        if step.how == "compute" or keeps:
             assert step.slot is not None
             slot = result.slots[step.slot]
-            assert (slot.kind, slot.size) == (step.node.tensor.kind, step.node.tensor.size)
-            written[id] = step.slot
-            contents[step.slot] = id
+            assert (node.tensor.kind, node.tensor.size) in slot.residents
+            assert not isinstance(contents.get(step.slot), Workspace)
+            written[node.id] = step.slot
+        types = tuple(result.graph[i].tensor for i in node.inputs)
+        wanted = node.op.workspace(types, node.tensor) if step.how == "compute" else ()
+        for workspace, place in zip(wanted, step.workspace, strict=True):
+            reads = [contents.get(written[owner[i]]) for i in node.inputs if owner[i] in written]
+            assert contents.get(place) not in reads or workspace.start is not None
+            assert place != step.slot
+            assert (workspace.type.kind, workspace.type.size) in result.slots[place].residents
+            contents[place] = workspace if workspace.start is not None else None
+        if step.how == "compute" or keeps:
+            contents[step.slot] = node.id  # type: ignore[index]
+    for workspace, place in result.filled.items():
+        assert contents[place] == workspace
     for id in result.roots.values():
         held = owner[id]
         if held in written:
             assert contents[written[held]] == held
-    del graph
-
-
-contents: dict[int, int] = {}
 
 
 @pytest.mark.parametrize("sizes", [(4, 3), (5, 4, 3), (3, 3, 3, 3, 3)])
@@ -116,7 +124,6 @@ def test_lifetimes(sizes: tuple[int, ...]) -> None:
     p = handmade.mlp(sizes, dropout=0.5).training
     assert p is not None
     before = len(p.graph)
-    contents.clear()
     result = plan(p, symbols=["n"])
     check(result)
     assert len(p.graph) == before
@@ -133,12 +140,29 @@ def test_memory_is_reused() -> None:
     total = x.apply("sum", axis=(0, 1))
     result = plan(program(s, {("objective", ""): total}), symbols=["n"])
     assert len(result.slots) == 2
+    apart = plan(program(s, {("objective", ""): total}), symbols=["n"], reuse=False)
+    assert len(apart.slots) == 21
     s = Sheet()
     x = s.input("x", Type("real", (4, 4)))
     for _ in range(20):
         x = x @ x
     result = plan(program(s, {("objective", ""): x}), symbols=[])
     assert len(result.slots) == 2
+
+
+def test_arrays_of_other_sizes_share_a_slot() -> None:
+    """The free slot that fits best is taken; the longest grows where none is long enough."""
+    arena = Arena("f32", {"n": 10})
+    long, short = arena.take(Type("real", (n, 8))), arena.take(Type("real", (n,)))
+    arena.free(long)
+    arena.free(short)
+    assert arena.take(Type("bool", (n,))) == short
+    assert arena.take(Type("real", (n, 9))) == long
+    first, second = arena.slots()
+    assert first.residents == (("real", 8 * n), ("real", 9 * n))
+    assert (first.bytes("f64", {"n": 3}), second.bytes("f32", {"n": 3})) == (216, 12)
+    with pytest.raises(ValueError, match="nothing gives the dimension n"):
+        first.bytes("f32", {})
 
 
 def test_a_view_keeps_its_memory_alive() -> None:
@@ -148,7 +172,6 @@ def test_a_view_keeps_its_memory_alive() -> None:
     b = a.apply("exp")
     product = turned @ b
     result = plan(program(s, {("objective", ""): product}), symbols=["n"])
-    contents.clear()
     check(result)
     place = {step.node.id: step.slot for step in result.steps}
     assert place[a.id] == place[turned.id] != place[b.id]
@@ -192,14 +215,14 @@ def test_gradients_get_memory_of_their_own() -> None:
 
 def test_the_update_happens_in_place() -> None:
     group = handmade.adam(("w",))
-    result = plan_update(group.body, ("w", "g", "m", "v"))
+    result = plan_update(group.body, ("w", "g", "m", "v"), "f32")
     assert not result.finals
     assert [slot.target for slot in result.slots] == ["w", "g", "m", "v", "", ""]
 
 
 def test_an_update_that_cannot_be_in_place_ends_with_copies() -> None:
     body = rule("w g m", lambda s, w, g, m: (w - m, w * m + g))
-    result = plan_update(body, ("w", "g", "m"))
+    result = plan_update(body, ("w", "g", "m"), "f32")
     names = {slot.id: slot.target for slot in result.slots}
     place = {step.node.id: names[step.slot] for step in result.steps if step.slot is not None}
     copied = {names[slot] for _, slot in result.finals}

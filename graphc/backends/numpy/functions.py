@@ -189,7 +189,8 @@ def _statements(
 ) -> Writer:
     spec, names = program.spec, NameAllocator()
     dims = Dims((*symbols_of(spec), TANGENTS), names)
-    body = PlainBody(program.graph, list(ids), names, dims, _leaf_name, hints)
+    groups = program.groups
+    body = PlainBody(program.graph, list(ids), names, dims, _leaf_name, hints, groups=groups)
     tangents = [(v, n) for v, n in body.leaves.values() if isinstance(n.op, Tangent)]
     end, w = Writer(1), Writer(1)
     finish(body, end)

@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from graphc.backends.numpy.functions import QUIET, input_variables, size_line
-from graphc.backends.numpy.in_place import InPlace, write_functions, write_run_lengths
+from graphc.backends.numpy.in_place import InPlace, write_run_lengths
 from graphc.backends.numpy.names import NameAllocator
-from graphc.backends.numpy.text import (
-    DTYPES,
-    Dims,
-    symbols_of,
-    write_sections,
-)
+from graphc.backends.numpy.text import DTYPES, Dims, bytes_text, symbols_of, write_sections
 from graphc.backends.numpy.writer import Writer, quoted
-from graphc.ir import Node, WriteContext
-from graphc.model.program import ModelSpec, Program
+from graphc.ir import Node, Size, WriteContext
+from graphc.model.program import ModelSpec
 from graphc.ops.leaves import Parameter, StateRead
-from graphc.schedule import Step, backward_part, plan
+from graphc.schedule import Plan, backward_part
 
 __all__ = ["GradientsPrinter"]
 
@@ -29,24 +24,13 @@ class Gradients(InPlace):
         assert isinstance(node.op, Parameter | StateRead)
         return self.loaded(node.op.label, f"self._views[{quoted(node.op.label)}]")
 
-    def storage(self, step: Step) -> str:
-        node, type = step.node, step.node.tensor
-        assert step.slot is not None
-        key = (step.slot, type.shape)
-        name = self.called[node.id]
-        if key in self.arrays:
-            self.bind.line(f"{name} = {self.arrays[key]}")
-            return name
-        self.arrays[key] = name
-        target = self.plan.slots[step.slot].target
-        shape = self._context(node).shape(type.shape)
-        if target:
-            view = f"self._gradients[{quoted(target)}]"
-            text = view if type.shape == self._target_shape(target) else f"{view}.reshape({shape})"
-        else:
-            text = f"self._room({step.slot}, {shape}, {DTYPES[type.kind]})"
-        self.bind.line(f"{name} = {text}")
-        return name
+    def room_text(self, slot: int, shape: tuple[Size, ...], dtype: str) -> str:
+        target = self.plan.slots[slot].target
+        shape_text = WriteContext(dims=self.dims).shape(shape)
+        if not target:
+            return f"self._room({self.plan.arena[slot]}, {shape_text}, {dtype})"
+        view = f"self._gradients[{quoted(target)}]"
+        return view if shape == self._target_shape(target) else f"{view}.reshape({shape_text})"
 
     def _target_shape(self, target: str) -> tuple[object, ...]:
         return self.graph[self.plan.roots["gradient", target]].tensor.shape
@@ -55,11 +39,10 @@ class Gradients(InPlace):
 class GradientsPrinter:
     """Prints ``step`` and ``_bind``."""
 
-    def __init__(self, spec: ModelSpec, program: Program) -> None:
+    def __init__(self, spec: ModelSpec, planned: Plan) -> None:
         self.spec = spec
         self.names = NameAllocator()
         self.dims = Dims(symbols_of(spec), self.names)
-        planned = plan(program, symbols=self.dims)
         hints = {id: f"{name}_next" for (role, name), id in planned.roots.items() if role == "next"}
         for (role, name), id in planned.roots.items():
             if role != "next":
@@ -76,10 +59,9 @@ class GradientsPrinter:
     def _find_symbols(self) -> None:
         """Symbols that a binding depends on: those of the inputs, and those that are used."""
         used = set(self.dims.used)
-        for name in self.body.inputs:
-            for size in self.spec.inputs[name].type.shape:
-                if not isinstance(size, int):
-                    used |= size.symbols
+        sizes = [size for name in self.body.inputs for size in self.spec.inputs[name].type.shape]
+        sizes += [size for slot in self.body.plan.slots for _, size in slot.residents]
+        used.update(*(size.symbols for size in sizes if not isinstance(size, int)))
         self.inputs = input_variables(self.spec, dict(self.body.inputs), used, self.names)
         self.symbols = [symbol for symbol in self.dims if symbol in used]
 
@@ -90,8 +72,12 @@ class GradientsPrinter:
             self._print_inputs(w)
             sizes = ", ".join(self.dims[symbol] for symbol in self.symbols)
             key = f"({sizes},)" if len(self.symbols) == 1 else f"({sizes})"
-            bound = "gradients, commit" if self.following else "gradients"
-            w.line(f"{bound} = self._bound.get({key}) or self._bind({sizes})")
+            w.line(f"bound = self._bound.get({key}) or self._bind({sizes})")
+            w.line(f"{self._functions()} = bound")
+            if self.body.entering:
+                with w.block("if bound is not self._current:"):
+                    w.line("enter()")
+                    w.line("self._current = bound")
             taken = {*self.inputs.values(), *self.dims.values()}
             result = "objective" if "objective" not in taken else self.names.fresh("objective")
             w.items(f"{result} = gradients(", ["self._step", *self.body.inputs.values()], ")")
@@ -105,6 +91,12 @@ class GradientsPrinter:
             w.line(f"return {result}")
         w.line()
 
+    def _functions(self) -> str:
+        """What ``_bind`` returns, a tuple."""
+        names = ["enter"] * bool(self.body.entering) + ["gradients"]
+        names += ["commit"] * bool(self.following)
+        return ", ".join(names) if len(names) > 1 else f"({names[0]},)"
+
     def _print_inputs(self, w: Writer) -> None:
         types = {v: self.spec.inputs[name].type for name, v in self.inputs.items()}
         for name, variable in self.inputs.items():
@@ -112,7 +104,7 @@ class GradientsPrinter:
             if dtype == "np.int64":
                 w.line(f"{variable} = _integers({quoted(name)}, batch[{quoted(name)}])")
             else:
-                w.line(f"{variable} = np.asarray(batch[{quoted(name)}], dtype={dtype})")
+                w.line(f'{variable} = np.asarray(batch[{quoted(name)}], dtype={dtype}, order="C")')
         for symbol in self.symbols:
             line = size_line(symbol, self.dims, types)
             variable = line.split(" = ")[1].split(".")[0]
@@ -141,22 +133,47 @@ class GradientsPrinter:
             w.line("real = self._real")
             if self.body.reads("seed"):
                 w.line("seed = self._seed")
+            w.line(f"self._reserve({', '.join(sizes)})")
             write_run_lengths(w, [self.body], clock_of)
             self._print_held(w)
-            functions = dict(self.body.functions)
             if self.following:
-                functions.setdefault("copyto", "copyto")
-            write_functions(w, functions)
-            w.append(self.body.bind)
+                self.body.functions.setdefault("copyto", "copyto")
+            self.body.write_bound(w)
             w.line()
+            self._print_enter(w)
             self._print_pass(w)
-            bound = "gradients"
             if self.following:
                 self._print_commit(w)
-                bound = "gradients, commit"
             key = f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
-            w.line(f"self._bound[{key}] = {bound}")
-            w.line(f"return {bound}")
+            w.line(f"bound = self._bound[{key}] = {self._functions()}")
+            w.line("return bound")
+        w.line()
+
+    def print_reserve(self, w: Writer) -> None:
+        """``_reserve``: the arena, as long as its slots' longest residents."""
+        sizes = [self.dims[symbol] for symbol in self.symbols]
+        slots = self.body.plan.slots
+        texts = [bytes_text(slot.residents, self.dims) for slot in slots if not slot.target]
+        with w.block(f"def _reserve({', '.join(['self', *sizes])}):"):
+            w.docstring(
+                "One block of memory for all slots, unless there is one that is long enough."
+            )
+            if any("real" in text for text in texts):
+                w.line("real = np.dtype(self._real).itemsize")
+            w.items("sizes = [", texts, "]")
+            with w.block("if self._update is None or any(map(operator.gt, sizes, self._sizes)):"):
+                w.line("self._sizes = [max(pair) for pair in zip(sizes, self._sizes, strict=True)]")
+                w.line("self._bound, self._slots, self._update = {}, None, None")
+                w.line("self._slots = _arena(self._sizes)")
+                w.line("self._update = self._bind_update()")
+        w.line()
+
+    def _print_enter(self, w: Writer) -> None:
+        if not self.body.entering:
+            return
+        with w.block("def enter():"):
+            for line in self.body.entering:
+                w.line(line)
         w.line()
 
     def _print_held(self, w: Writer) -> None:
@@ -168,7 +185,7 @@ class GradientsPrinter:
         w.indent += 1
         self.body.write_numbers(w)
         backward = backward_part(self.body.graph, self.body.plan.roots.values())
-        write_sections(w, self.body.lines, backward)
+        write_sections(w, self.body.lines, backward, self.body.plan.groups)
         for name in self.missing:
             w.line(f"self._gradients[{quoted(name)}].fill(0)")
         w.line(f"return float({self.objective})")

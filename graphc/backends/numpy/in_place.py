@@ -1,7 +1,8 @@
 """Statements over fixed arrays: what the passes forward and backward and the update share.
 
 Views, numbers and NumPy's functions are looked up once, outside the step; every call of a step
-writes into memory that is already there.
+writes into memory that is already there. What depends on the size of a batch and not on its
+values is filled in when batches of another size begin.
 """
 
 from __future__ import annotations
@@ -22,11 +23,10 @@ from graphc.backends.numpy.text import (
     guarded,
     remark,
 )
-from graphc.backends.numpy.writer import WIDTH, Writer, harmless
-from graphc.ir import UNICODE, Formula, Node, Type, WriteContext
+from graphc.backends.numpy.writer import WIDTH, Writer, harmless, quoted
+from graphc.ir import UNICODE, Formula, Node, Size, Type, Workspace, WriteContext
 from graphc.ops.leaves import Clock, Input
 from graphc.ops.random import Draw
-from graphc.ops.reductions import Sum
 from graphc.ops.shapes import Transpose
 from graphc.schedule import Plan, Step
 
@@ -35,7 +35,7 @@ __all__ = ["InPlace", "write_functions", "write_run_lengths"]
 STEP_INDENT = 16
 """Columns that the indentation of a step and the sign of a comment take."""
 
-_STEMS = {"ones": "ones_of", "arange": "places", "word_source": "words"}
+_STEMS = {"ones": "ones_of", "arange": "places"}
 """What is kept is named after what it is for, since functions keep their own names."""
 
 _CALL = re.compile(r"(?<![\w.])np\.([a-z_0-9]+(?:\.(?:reduce|at))?)\(")
@@ -60,7 +60,14 @@ class InPlace:
     names: NameAllocator
     dims: Dims
     hints: Mapping[int, str]
+    held: Writer = field(default_factory=lambda: Writer(2))
+    """Arrays that the trainer holds, and those that never change."""
+    rooms: dict[tuple[int, tuple[Size, ...], str], list[str]] = field(default_factory=dict)
+    """The values that live in a slot under a shape and type, one after the other."""
     bind: Writer = field(default_factory=lambda: Writer(2))
+    """Numbers, and views of fixed arrays."""
+    entering: list[str] = field(default_factory=list)
+    """What is filled in for batches of one size."""
     lines: list[Line] = field(default_factory=list)
     numbers: list[str] = field(default_factory=list)
     """Statements about single numbers of the run: they come first."""
@@ -69,16 +76,16 @@ class InPlace:
     clocks: dict[str, str] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)
     """Local name of each NumPy function that a step calls."""
-    arrays: dict[tuple[int, tuple[object, ...]], str] = field(default_factory=dict)
-    """Variable of each slot under each shape."""
+    singles: dict[str, str] = field(default_factory=dict)
+    """Local name of each that a step calls with single numbers."""
 
     def __post_init__(self) -> None:
         self.graph, self.how = self.plan.graph, self.plan.how
         self.value: dict[int, str] = {}
         self._numbers: dict[str, str] = {}
         self._once: dict[str, str] = {}
-        self._boxes: dict[int, str] = {}
         self._loaded: dict[str, str] = {}
+        self._filled: dict[int, str] = {}
         order = [step.node for step in self.plan.steps]
         self._read = {id for node in order for id in node.inputs}
         self._read |= {id for (role, _), id in self.plan.roots.items() if role != "gradient"}
@@ -103,13 +110,19 @@ class InPlace:
         """The array of a parameter or a state."""
         raise NotImplementedError
 
-    def storage(self, step: Step) -> str:
-        """The array that a step writes to."""
-        raise NotImplementedError
-
     def target_array(self, slot: int, type: Type) -> str:
         """The array of a slot whose memory is given."""
         raise NotImplementedError
+
+    def room_text(self, slot: int, shape: tuple[Size, ...], dtype: str) -> str:
+        """An expression of the array of a slot under a shape."""
+        raise NotImplementedError
+
+    def name_in(self, slot: int, type: Type, wanted: str) -> str:
+        """The variable of a value that lives in a slot: its own name."""
+        key = (slot, type.shape, DTYPES[type.kind])
+        self.rooms.setdefault(key, []).append(wanted)
+        return wanted
 
     # -- steps
 
@@ -126,7 +139,7 @@ class InPlace:
         elif how == "literal":
             self.value[node.id] = atom(node.op.numpy(self._context(node)))
         elif how == "static":
-            self._static(node)
+            self._static(step)
         elif how == "scalar":
             self._scalar(node)
         elif how == "view":
@@ -134,15 +147,21 @@ class InPlace:
         else:
             self._compute(step)
 
-    def _static(self, node: Node) -> None:
+    def _static(self, step: Step) -> None:
+        node = step.node
         name = self.value[node.id] = self.called[node.id]
         args = [self.value[i] for i in node.inputs]
-        if node.tensor.shape:
+        if step.slot is not None:
+            out = self.name_in(step.slot, node.tensor, name)
+            self.entering += self._called(self._into(node, out)).split("; ")
+        elif node.tensor.shape:
             text = self._static_array(node, args)
+            self.held.line(f"{name} = self._constant({quoted(name)}, lambda: {text})")
         else:
             literal = all(self.how[i] == "literal" for i in node.inputs)
             text = node.op.numpy(self._context(node), *guarded(node, args, literal))
-        self.bind.line(f"{name} = {text}", remark(node))
+            lines = self.bind if node.id in self.plan.varying else self.held
+            lines.line(f"{name} = {text}", remark(node))
 
     def _static_array(self, node: Node, args: list[str]) -> str:
         numbers = [not self.graph[i].tensor.shape for i in node.inputs]
@@ -163,7 +182,7 @@ class InPlace:
         name = self.value[node.id] = self.called[node.id]
         args = [self.value[i] for i in node.inputs]
         text = f"{name} = {node.op.numpy(self._context(node), *args)}"
-        self.numbers.append(_CALL.sub(self._function, text))
+        self.numbers.append(_CALL.sub(self._single, text))
 
     def view(self, step: Step) -> None:
         """A view of a fixed array is made once, any other in every step. A gradient that views
@@ -180,34 +199,31 @@ class InPlace:
 
     def _compute(self, step: Step) -> None:
         node = step.node
-        out = self.value[node.id] = self.storage(step)
-        self.run(self._faster(node, out) or self._into(node, out), node)
+        assert step.slot is not None
+        out = self.value[node.id] = self.name_in(step.slot, node.tensor, self.called[node.id])
+        types = tuple(self.graph[i].tensor for i in node.inputs)
+        wanted = node.op.workspace(types, node.tensor)
+        pairs = zip(wanted, step.workspace, strict=True)
+        self.run(self._into(node, out, tuple(self._workspace(w, slot) for w, slot in pairs)), node)
 
-    def _into(self, node: Node, out: str) -> str:
-        operands = node.inputs
+    def _into(self, node: Node, out: str, workspace: tuple[str, ...] = ()) -> str:
         if isinstance(node.op, Draw):
-            args = [self.value[i] for i in operands]
+            args = [self.value[i] for i in node.inputs]
         else:
-            args = [self.array_text(i) for i in operands]
-        return node.op.numpy_into(self._context(node), out, *args)
+            args = [self.array_text(i) for i in node.inputs]
+        return node.op.numpy_into(self._context(node, workspace), out, *args)
 
-    def _faster(self, node: Node, out: str) -> str | None:
-        """The same result by a quicker call, where there is one."""
-        if isinstance(node.op, Sum):
-            return self._sum_by_product(node, node.op.axis, out)
-        return None
-
-    def _sum_by_product(self, node: Node, axis: tuple[int, ...], out: str) -> str | None:
-        """Sums of vectors and along one axis of matrices: BLAS is three times as fast."""
-        x = self.graph[node.inputs[0]].tensor
-        if x.kind != "real" or x.rank not in (1, 2) or len(axis) != 1:
-            return None
-        if node.tensor.rank == x.rank:
-            out = self.once(f"{out}.reshape({'-1' if x.rank == 2 else '()'})")
-        ones = self.once(f"np.ones({self._context(node).size(x.shape[axis[0]])}, dtype=real)")
-        source = self.array_text(node.inputs[0])
-        operands = (source, ones) if axis[0] == 1 or x.rank == 1 else (ones, source)
-        return f"np.dot({operands[0]}, {operands[1]}, out={out})"
+    def _workspace(self, wanted: Workspace, slot: int) -> str:
+        """The variable of an array that an operator works in."""
+        if wanted.start is None:
+            return self.name_in(slot, wanted.type, self.names.fresh("scratch"))
+        if slot not in self._filled:
+            ones = wanted.step == 0 and wanted.start == 1
+            name = self.names.fresh("ones_of" if ones else "places")
+            self._filled[slot] = self.name_in(slot, wanted.type, name)
+            count = f"_count({name}, {wanted.start}, {wanted.step})"
+            self.entering.append(count if wanted.step else f"{name}.fill({wanted.start})")
+        return self._filled[slot]
 
     # -- operands
 
@@ -217,27 +233,31 @@ class InPlace:
         if node.tensor.shape or how not in ("literal", "static", "scalar"):
             return text
         if how == "scalar":
-            return self._box(node, text)
+            return self._box(node, text, self.numbers)
+        if node.id in self.plan.varying:
+            return self._box(node, text, self.entering)
         if text not in self._numbers:
             name = self.names.fresh(f"c_{_spelled(text)}" if how == "literal" else f"c_{text}")
             dtype = DTYPES[node.tensor.kind]
-            self.bind.line(f"{name} = np.array({_bare(text)}, dtype={dtype})")
+            self.bind.line(f"{name} = self._number({quoted(name)}, {dtype}, {_bare(text)})")
             self._numbers[text] = name
         return self._numbers[text]
 
-    def _box(self, node: Node, text: str) -> str:
-        """An array of no dimension that takes a number of the run."""
-        if node.id not in self._boxes:
-            name = self._boxes[node.id] = self.names.fresh(f"{text}_")
-            self.bind.line(f"{name} = np.empty((), dtype={DTYPES[node.tensor.kind]})")
-            self.numbers.append(f"{name}[()] = {text}")
-        return self._boxes[node.id]
+    def _box(self, node: Node, text: str, lines: list[str]) -> str:
+        """An array of no dimension that takes a number of the run, or of the batch's size."""
+        if text not in self._numbers:
+            name = self._numbers[text] = self.names.fresh(f"c_{_spelled(text)}")
+            dtype = DTYPES[node.tensor.kind]
+            self.bind.line(f"{name} = self._number({quoted(name)}, {dtype})")
+            lines.append(f"{name}[()] = {_bare(text)}")
+        return self._numbers[text]
 
     def once(self, text: str) -> str:
         """A variable that holds an expression, computed outside the step."""
         if text not in self._once:
+            drawn = re.match(r"_\w+_into\((\w+)", text)
             match = re.match(r"(?:np\.)?_?(\w+)", text)
-            stem = match[1] if match else "fixed"
+            stem = f"draw_{drawn[1]}" if drawn else match[1] if match else "fixed"
             name = self._once[text] = self.names.fresh(_STEMS.get(stem, stem))
             self.bind.line(f"{name} = {text}")
         return self._once[text]
@@ -246,13 +266,17 @@ class InPlace:
         """A variable of something that the trainer holds."""
         if text not in self._loaded:
             self._loaded[text] = self.names.fresh(wanted)
-            self.bind.line(f"{self._loaded[text]} = {text}")
+            self.held.line(f"{self._loaded[text]} = {text}")
         return self._loaded[text]
 
     def run(self, text: str, node: Node | None) -> None:
         """A statement of the step, NumPy's functions by their local names."""
-        for part in _CALL.sub(self._function, text).split("; "):
+        for part in self._called(text).split("; "):
             self.lines.append((part, self._comment(part, node) if node else "", node))
+
+    def _called(self, text: str) -> str:
+        """A statement with NumPy's functions by their local names."""
+        return _CALL.sub(self._function, text)
 
     def _comment(self, text: str, node: Node) -> str:
         """The formula, the shape and the model's line; without the formula where it is long."""
@@ -274,17 +298,39 @@ class InPlace:
             self.functions[name] = self.names.function(name.replace(".", "_"))
         return f"{self.functions[name]}("
 
-    def _context(self, node: Node) -> _Context:
+    def _single(self, match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in self.singles:
+            self.singles[name] = self.names.function(f"{name}_of")
+        return f"{self.singles[name]}("
+
+    def _context(self, node: Node, workspace: tuple[str, ...] = ()) -> _Context:
         types = tuple(self.graph[i].tensor for i in node.inputs)
-        return _Context(types, node.tensor, self.dims, real="real", body=self)
+        return _Context(types, node.tensor, self.dims, real="real", workspace=workspace, body=self)
 
     # -- writing
 
     def reads(self, name: str) -> bool:
         """Whether a statement mentions a variable."""
         pattern = re.compile(rf"(?<![\w.]){name}\b")
-        texts = (*self.numbers, *self.bind.lines, *(text for text, _, _ in self.lines))
+        bound = (*self.held.lines, *self.bind.lines)
+        texts = (*self.numbers, *bound, *self.entering, *(text for text, _, _ in self.lines))
         return any(pattern.search(text) for text in texts)
+
+    def write_bound(self, w: Writer) -> None:
+        """Everything that is looked up once, in the order of its use."""
+        write_functions(w, self.functions, self.singles)
+        if self.held.lines:
+            w.line("", "parameters, states and constants")
+            w.append(self.held)
+        if self.rooms:
+            w.line("", "memory: a line a place, with the values that live there in turn")
+        for (slot, shape, dtype), names in self.rooms.items():
+            text = self.room_text(slot, shape, dtype)
+            _write_equal(w, names, text)
+        if self.bind.lines:
+            w.line("", "numbers, and views of what is above")
+            w.append(self.bind)
 
     def write_numbers(self, w: Writer) -> None:
         """The clocks and what is computed from them alone."""
@@ -292,8 +338,19 @@ class InPlace:
             w.line(line)
 
 
-def write_functions(w: Writer, functions: Mapping[str, str]) -> None:
-    """Local names of NumPy's functions, as many to a line as fit."""
+def _write_equal(w: Writer, names: list[str], text: str) -> None:
+    """``a = b = text``, on as many lines as that takes."""
+    row: list[str] = []
+    for name in names:
+        if row and 4 * w.indent + len(" = ".join([*row, name, text])) > WIDTH:
+            w.line(" = ".join([*row, text]))
+            row, text = [], row[0]
+        row.append(name)
+    w.line(" = ".join([*row, text]))
+
+
+def write_functions(w: Writer, functions: Mapping[str, str], singles: Mapping[str, str]) -> None:
+    """Local names of NumPy's functions, as many to a line as fit; those of single numbers."""
     row: dict[str, str] = {}
     for source, name in functions.items():
         longer = {**row, source: name}
@@ -303,6 +360,8 @@ def write_functions(w: Writer, functions: Mapping[str, str]) -> None:
         row = longer
     if row:
         w.line(_assigned(row))
+    for source, name in singles.items():
+        w.line(f"{name} = _single(np.{source})")
 
 
 def _assigned(row: Mapping[str, str]) -> str:
@@ -310,8 +369,9 @@ def _assigned(row: Mapping[str, str]) -> str:
 
 
 def _spelled(text: str) -> str:
-    """A number as part of a name: ``0_5``, ``minus_1``."""
-    plain = _bare(text).replace("e-", "em").replace("e+", "e").replace("-", "minus_")
+    """A number as part of a name: ``0_5``, ``minus_1``, ``64_n``."""
+    plain = _bare(text).replace(" * ", "_").replace(" + ", "_plus_")
+    plain = plain.replace("e-", "em").replace("e+", "e").replace("-", "minus_")
     return plain.replace(".", "_")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from os.path import basename
 from typing import Any
 
@@ -24,6 +25,7 @@ from graphc.ir import Type
 from graphc.model.program import COUNTERS, ModelSpec, Program, Programs
 from graphc.ops.helpers import helper_source, helpers_used, plain_source
 from graphc.ops.leaves import number_text
+from graphc.schedule import TILE, opened
 
 __all__ = ["print_module"]
 
@@ -38,15 +40,18 @@ def print_module(
     version: str,
     steps_per_epoch: int | None = None,
     weights: str | None = None,
+    reuse: bool = True,
 ) -> str:
     """Source of the module of a model.
 
     ``classes`` names the classes of targets. ``steps_per_epoch`` is written down where the data is
     known. ``weights`` is the name of an .npz file beside the module, the default of ``load``.
+    Without ``reuse`` each array of a step has memory of its own.
     ValueError if the model uses a name that the state of a module needs for itself.
     """
     spec = programs.spec
     _check_names(spec)
+    programs = _opened(programs)
     clock_of = _run_clocks(programs)
     w = Writer()
     _print_docstring(w, spec, version, weights)
@@ -55,10 +60,23 @@ def print_module(
     _print_literal(w, "classes", {name: list(values) for name, values in classes.items()})
     _print_literal(w, "signature", _signature(programs))
     _print_literal(w, "example", _example(spec))
-    _print_face(w, programs, clock_of, weights)
+    _print_face(w, programs, clock_of, weights, reuse)
     _print_helpers(w)
     _print_main(w)
     return w.text()
+
+
+def _opened(programs: Programs) -> Programs:
+    """The programs with their groups open, for statements are written one by one."""
+    return replace(
+        programs,
+        training=programs.training and opened(programs.training),
+        evaluation=programs.evaluation and opened(programs.evaluation),
+        losses=opened(programs.losses),
+        metrics=opened(programs.metrics),
+        prediction=opened(programs.prediction),
+        products={name: opened(program) for name, program in programs.products.items()},
+    )
 
 
 def _check_names(spec: ModelSpec) -> None:
@@ -131,7 +149,7 @@ def _print_docstring(w: Writer, spec: ModelSpec, version: str, weights: str | No
 
 def _print_imports(w: Writer) -> None:
     w.line()
-    for name in ("math", "os", "sys", "tempfile", "zipfile"):
+    for name in ("math", "operator", "os", "sys", "tempfile", "zipfile"):
         w.line(f"import {name}")
     w.line()
     w.line("import numpy as np")
@@ -153,7 +171,7 @@ def _print_constants(
     counters = COUNTERS if runs else COUNTERS[:2]
     w.line(f"COUNTERS = {_literal(counters)}", "what a state holds beside arrays of the model")
     if programs.training is not None:
-        w.line(f"TILE = {support.TILE}", "elements that long updates take at a time")
+        w.line(f"TILE = {TILE}", "elements that long updates take at a time")
     _print_literal(w, "GROUPS", tuple(group.parameters for group in spec.groups))
     moments = tuple(tuple(name for name, _ in group.states) for group in spec.groups)
     _print_literal(w, "MOMENTS", moments)
@@ -252,7 +270,11 @@ def _example(spec: ModelSpec) -> dict[str, Any] | None:
 
 
 def _print_face(
-    w: Writer, programs: Programs, clock_of: dict[str, str] | None, weights: str | None
+    w: Writer,
+    programs: Programs,
+    clock_of: dict[str, str] | None,
+    weights: str | None,
+    reuse: bool,
 ) -> None:
     spec = programs.spec
     gap(w)
@@ -274,7 +296,7 @@ def _print_face(
         print_restore(w, programs)
     if programs.training is not None:
         print_update(w, spec)
-        print_trainer(w, spec, programs.training, clock_of or {})
+        print_trainer(w, spec, programs.training, clock_of or {}, reuse=reuse)
 
 
 def _print_functions(

@@ -27,7 +27,7 @@ from graphc.ir import Graph, Node, WriteContext
 from graphc.ops.leaves import Clock
 from graphc.ops.logic import Cast
 from graphc.ops.random import Draw
-from graphc.schedule import How, backward_part, classify, ordered
+from graphc.schedule import Groups, How, backward_part, classify, ordered
 
 __all__ = ["PlainBody"]
 
@@ -42,7 +42,8 @@ class PlainBody:
     """The statements of some roots of a graph, and what each value is called.
 
     ``leaf`` gives the name wanted for a leaf's variable; leaves that are variables already
-    are in ``given``. ``hints`` name roots that have no name of their own.
+    are in ``given``. ``hints`` name roots that have no name of their own. ``groups`` are those
+    that the nodes were members of.
     """
 
     graph: Graph
@@ -53,13 +54,14 @@ class PlainBody:
     hints: Mapping[int, str] = field(default_factory=dict)
     given: Mapping[int, str] = field(default_factory=dict)
     step: str = "step"
+    groups: Groups = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
     leaves: dict[str, tuple[str, Node]] = field(default_factory=dict)
     """Variable of each leaf by its label, and its node."""
     clocks: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.order = ordered(self.graph, self.roots)
+        self.order = ordered(self.graph, self.roots, self.groups)
         self.how: dict[int, How] = classify(self.order)
         self.value: dict[int, str] = dict(self.given)
         self._name_leaves()
@@ -167,7 +169,7 @@ class PlainBody:
         return any(pattern.search(text) for text, _, _ in self.lines)
 
     def write(self, w: Writer) -> None:
-        write_sections(w, self.lines, backward_part(self.graph, self.roots))
+        write_sections(w, self.lines, backward_part(self.graph, self.roots), self.groups)
 
     def as_array(self, id: int) -> str:
         """A root as an array of its type, also where the statement gave a number."""

@@ -226,10 +226,25 @@ def _of_run(state: Arrays, name: str, clock: str) -> int:
     return value
 
 
-def _joined(state: Arrays, names: Any, real: Any) -> Any:
-    """Arrays of the state one after the other in a flat one, and views of it by name."""
-    flat = np.concatenate([np.ravel(state[name]) for name in names]).astype(real)
-    return flat, _views(flat, names, state)
+def _flat_arrays(state: Arrays, real: Any) -> tuple[Any, Any, Arrays]:
+    """All learned parameters in a flat array, another for their gradients, views by name."""
+    names = [name for names in GROUPS for name in names]
+    weights = np.empty(_count_of(names, state), dtype=real)
+    views = _filled(weights, names, names, state)
+    return weights, np.zeros_like(weights), views
+
+
+def _count_of(names: Any, state: Arrays) -> int:
+    """Elements of the arrays of those names."""
+    return sum(math.prod(np.shape(state[name])) for name in names)
+
+
+def _filled(flat: Any, names: Any, keys: Any, state: Arrays) -> Arrays:
+    """Views of a flat array by `keys`, filled from the state; shapes are those of `names`."""
+    views = dict(zip(keys, _views(flat, names, state).values(), strict=True))
+    for key, view in views.items():
+        np.copyto(view, state[key])
+    return views
 
 
 def _views(flat: Any, names: Any, like: Arrays) -> Arrays:
@@ -246,15 +261,54 @@ def _grouped(state: Arrays, weights: Any, slopes: Any, views: Arrays) -> list[tu
     """Flat arrays of each optimizer: parameters, gradients, states; `views` gains the states."""
     groups, start = [], 0
     for names, moments in zip(GROUPS, MOMENTS, strict=True):
-        stop = start + sum(math.prod(np.shape(state[name])) for name in names)
+        stop = start + _count_of(names, state)
         arrays = [weights[start:stop], slopes[start:stop]]
         for moment in moments:
-            flat, own = _joined(state, [f"{name}:{moment}" for name in names], weights.dtype)
-            arrays.append(flat)
-            views.update(own)
+            arrays.append(np.empty_like(weights[start:stop]))
+            keys = [f"{name}:{moment}" for name in names]
+            views.update(_filled(arrays[-1], names, keys, state))
         groups.append(tuple(arrays))
         start = stop
     return groups
+
+
+def _spread(values: Any, names: Any, like: Arrays, real: Any) -> Any:
+    """A number for each of some arrays, repeated for each of its elements."""
+    flat = np.empty(_count_of(names, like), dtype=real)
+    for value, view in zip(values, _views(flat, names, like).values(), strict=True):
+        view.fill(value)
+    return flat
+
+
+def _arena(sizes: list[int]) -> list[Any]:
+    """One block of memory in pieces of those numbers of bytes, each from a multiple of 64 on."""
+    starts = [0]
+    for size in sizes:
+        starts.append(starts[-1] + -(-size // 64) * 64)
+    block = np.empty(starts[-1] + 64, dtype=np.uint8)
+    first = -block.ctypes.data % 64
+    pairs = zip(starts[:-1], sizes, strict=True)
+    return [block[first + start : first + start + size] for start, size in pairs]
+
+
+def _single(function: Any) -> Any:
+    """A NumPy function of single numbers that makes no array."""
+    boxes, out = [np.empty(()) for _ in range(function.nin)], np.empty(())
+
+    def apply(*values):  # type: ignore[no-untyped-def]
+        for box, value in zip(boxes, values, strict=True):
+            box[()] = value
+        function(*boxes, out=out)
+        return out[()]
+
+    return apply
+
+
+def _count(x: Any, start: int, step: int) -> None:
+    """Fill a vector with start, start + step, and so on."""
+    x.fill(step)
+    x[:1] = start
+    np.add.accumulate(x, out=x)
 
 
 def _misfit(name: str, array: Any) -> ValueError:
@@ -263,12 +317,14 @@ def _misfit(name: str, array: Any) -> ValueError:
     return ValueError(f"{name} has shape {array.shape}, not {entry['shape']}")
 
 
-def _tiles(arrays: list[Any], dtypes: list[Any]) -> list[tuple[Any, ...]]:
-    """Pieces of long arrays that fit the processor's cache, with scratch arrays of some types."""
+def _tiles(arrays: list[Any], scratch: list[Any]) -> list[tuple[Any, ...]]:
+    """Pieces of long arrays that fit the processor's cache, with scratch arrays as long."""
     size = len(arrays[0])
-    scratch = [np.empty(min(size, TILE), dtype=dtype) for dtype in dtypes]
     return [
-        (*(a[start : start + TILE] for a in arrays), *(s[: size - start] for s in scratch))
+        (
+            *(a[start : start + TILE] for a in arrays),
+            *(s[: min(TILE, size - start)] for s in scratch),
+        )
         for start in range(0, size, TILE)
     ]
 
@@ -278,4 +334,17 @@ FILES: list[Callable[..., Any]] = [load, save, _check_state]
 FITTING: list[Callable[..., Any]] = [_present, _number_column, _label_column, _looked_up]
 RUN: list[Callable[..., Any]] = [_of_run]
 PRODUCTS: list[Callable[..., Any]] = [_tangents, _tangent_count]
-TRAINING: list[Callable[..., Any]] = [_known, _joined, _views, _grouped, _misfit, _tiles]
+TRAINING: list[Callable[..., Any]] = [
+    _known,
+    _flat_arrays,
+    _count_of,
+    _filled,
+    _views,
+    _grouped,
+    _spread,
+    _misfit,
+    _arena,
+    _single,
+    _count,
+    _tiles,
+]

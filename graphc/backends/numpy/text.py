@@ -7,7 +7,7 @@ from os.path import basename
 
 from graphc.backends.numpy.names import NameAllocator
 from graphc.backends.numpy.writer import Writer, harmless
-from graphc.ir import Graph, Node, Size, Type
+from graphc.ir import Graph, Group, Kind, Node, Size, Type, WriteContext
 from graphc.model.program import ModelSpec
 from graphc.ops.leaves import Clock
 from graphc.ops.shapes import Broadcast
@@ -21,6 +21,7 @@ __all__ = [
     "as_operand",
     "atom",
     "axis_of",
+    "bytes_text",
     "clock_lines",
     "clocks_read",
     "guarded",
@@ -72,17 +73,37 @@ class Dims(Mapping[str, str]):
         return len(self._names)
 
 
-def write_sections(w: Writer, lines: Sequence[Line], backward: Container[int]) -> None:
-    """Lines, under ``# forward`` and ``# backward`` where there are both."""
-    starts = [i for i, (_, _, node) in enumerate(lines) if node is not None and node.id in backward]
-    both = bool(starts) and starts[0] > 0
-    if both:
-        w.line("", "forward")
-    for number, (text, comment, _) in enumerate(lines):
-        if both and number == starts[0]:
-            w.line()
-            w.line("", "backward")
+def write_sections(
+    w: Writer, lines: Sequence[Line], backward: Container[int], groups: Mapping[int, Group]
+) -> None:
+    """Lines, under ``# forward`` and ``# backward`` where there are both; a group of them is a
+    paragraph under its title."""
+    parts = [None if node is None else node.id in backward for _, _, node in lines]
+    both = True in parts and False in parts
+    part: bool | None = None
+    group: Group | None = None
+    for (text, comment, node), own in zip(lines, parts, strict=True):
+        starts = both and own is not None and own is not part
+        if starts:
+            if part is not None:
+                w.line()
+            w.line("", "backward" if own else "forward")
+            part, group = own, None
+            if node is not None and node.id in groups:
+                w.line()
+        if node is not None:
+            group = _paragraph(w, groups.get(node.id), group, first=starts)
         w.line(text, comment)
+
+
+def _paragraph(w: Writer, own: Group | None, last: Group | None, *, first: bool) -> Group | None:
+    """Begin a paragraph where a line belongs to another group than the last one."""
+    if own is not last:
+        if not first and w.lines and w.lines[-1]:
+            w.line()
+        if own is not None:
+            w.line("", harmless(own.body.title))
+    return own
 
 
 def atom(text: str) -> str:
@@ -154,6 +175,37 @@ def clocks_read(graph: Graph, roots: Iterable[int]) -> set[str]:
 def clock_lines(clocks: Mapping[str, str]) -> list[str]:
     """Statements that give each clock its variable, from ``step`` and what is known of the run."""
     return [f"{name} = np.float64({_CLOCK_TEXT[which]})" for which, name in clocks.items()]
+
+
+_BYTES = {"real": "real", "bool": "", "int": "8", "label": "8"}
+"""Bytes of an element as a factor in source."""
+
+
+def bytes_text(residents: Iterable[tuple[Kind, Size]], dims: Dims) -> str:
+    """Bytes of the longest of some arrays: ``real * 64 * n``, ``max(real * 640, 8 * n)``."""
+    largest: dict[tuple[str, object], tuple[int, Size]] = {}
+    for kind, size in residents:
+        factor, monomials = _leading(size)
+        key = (_BYTES[kind], monomials)
+        if key not in largest or factor > largest[key][0]:
+            largest[key] = (factor, size)
+    texts = [_product(item, size, dims) for (item, _), (_, size) in largest.items()]
+    return texts[0] if len(texts) == 1 else f"max({', '.join(texts)})"
+
+
+def _leading(size: Size) -> tuple[int, object]:
+    """Sizes of equal second part are compared by the first: numbers, and multiples of a term."""
+    if isinstance(size, int):
+        return size, ()
+    ((monomial, factor), *others) = size.terms
+    return (0, size) if others else (factor, monomial)
+
+
+def _product(item: str, size: Size, dims: Dims) -> str:
+    text = WriteContext(dims=dims).size(size)
+    if not item:
+        return text
+    return f"{item} * ({text})" if " + " in text else f"{item} * {text}"
 
 
 def is_symbol(size: Size, symbol: str) -> bool:

@@ -9,18 +9,28 @@ from collections.abc import Mapping
 
 from graphc.backends.numpy.functions import gap, real_line
 from graphc.backends.numpy.gradients import GradientsPrinter
+from graphc.backends.numpy.text import symbols_of
 from graphc.backends.numpy.update import print_update
 from graphc.backends.numpy.writer import Writer, quoted
 from graphc.model.program import ModelSpec, Program
+from graphc.schedule import TrainingPlan, likely_sizes, plan_training
 
 __all__ = ["print_trainer"]
 
 
 def print_trainer(
-    w: Writer, spec: ModelSpec, program: Program, clock_of: Mapping[str, str]
+    w: Writer,
+    spec: ModelSpec,
+    program: Program,
+    clock_of: Mapping[str, str],
+    *,
+    reuse: bool = True,
 ) -> None:
     """``Trainer``. ``clock_of`` gives, for each length of the run that it must know, the clock."""
-    gradients = GradientsPrinter(spec, program)
+    training = plan_training(
+        program, symbols=symbols_of(spec), dims=likely_sizes(spec), reuse=reuse
+    )
+    gradients = GradientsPrinter(spec, training.passes)
     with w.block("class Trainer:"):
         w.docstring(
             "Training over fixed arrays: the numbers of the plain functions, computed faster.",
@@ -30,17 +40,23 @@ def print_trainer(
             "the arguments, the state or this file.",
         )
         w.line()
-        _print_start(w, spec, clock_of, gradients)
+        _print_start(w, spec, clock_of, gradients, training)
         gradients.print_step(w)
         _print_state(w)
         gradients.print_bind(w, clock_of)
-        _print_room(w)
-        print_update(w, spec, clock_of)
+        print_update(w, training, clock_of)
+        w.line()
+        gradients.print_reserve(w)
+        _print_memory(w)
     gap(w)
 
 
 def _print_start(
-    w: Writer, spec: ModelSpec, clock_of: Mapping[str, str], gradients: GradientsPrinter
+    w: Writer,
+    spec: ModelSpec,
+    clock_of: Mapping[str, str],
+    gradients: GradientsPrinter,
+    training: TrainingPlan,
 ) -> None:
     with w.block("def __init__(self, state, batch_size, steps_per_epoch=None, epochs=None):"):
         w.line("_check_state(state)")
@@ -48,26 +64,35 @@ def _print_start(
         w.line("self._real = real")
         w.line('self._step, self._seed = int(state["step"]), int(state["seed"])')
         w.line("self._batch_size = batch_size")
-        w.line('self._views = {name: np.array(state[name], order="C") for name in state}')
+        w.line("weights, slopes, views = _flat_arrays(state, real)")
+        w.line("self._gradients = _views(slopes, [n for names in GROUPS for n in names], views)")
+        w.line("self._flat = _grouped(state, weights, slopes, views)")
+        w.line("self._views = {n: views[n] if n in views else np.array(state[n]) for n in state}")
         for name, clock in clock_of.items():
             needs = quoted(clock) if clock else None
             arguments = f"{quoted(name)}, {name}, state, {name.upper()}, {needs}"
             w.line(f"self._{name} = _known({arguments})")
             w.line(f"self._views[{quoted(name)}] = np.array(self._{name})")
-        w.line(
-            "weights, views = _joined(state, [name for names in GROUPS for name in names], real)"
-        )
-        w.line("slopes = np.zeros_like(weights)")
-        w.line("self._views.update(views)")
-        w.line("self._gradients = _views(slopes, views, views)")
-        w.line("self._flat = _grouped(state, weights, slopes, self._views)")
-        w.line("self._memory, self._bound = {}, {}")
-        w.line("self._update = self._bind_update()")
+        decays = [update.decay for update in training.updates]
+        if any(decays):
+            items = [_decay_text(number, decay) for number, decay in enumerate(decays)]
+            w.items("self._decay = [", items, "]")
+        count = len(training.passes.arena)
+        w.line(f"self._sizes, self._constants = [-1] * {count}, {{}}")
+        w.line("self._bound, self._current, self._update = {}, None, None")
         if gradients.symbols == [spec.batch]:
             w.line("self._bind(batch_size)")
         elif not gradients.symbols:
             w.line("self._bind()")
     w.line()
+
+
+def _decay_text(number: int, decay: Mapping[str, float]) -> str:
+    """The weight decay of every element, or None where one number is enough."""
+    if not decay:
+        return "None"
+    values = ", ".join(map(repr, decay.values()))
+    return f"_spread([{values}], GROUPS[{number}], views, real)"
 
 
 def _print_state(w: Writer) -> None:
@@ -79,12 +104,18 @@ def _print_state(w: Writer) -> None:
     w.line()
 
 
-def _print_room(w: Writer) -> None:
+def _print_memory(w: Writer) -> None:
     with w.block("def _room(self, slot, shape, dtype):"):
-        w.docstring("An array in the memory of a slot, which grows when a larger one is needed.")
-        w.line("size = math.prod(shape)")
-        w.line("memory = self._memory.get(slot)")
-        with w.block("if memory is None or memory.size < size:"):
-            w.line("memory = self._memory[slot] = np.empty(size, dtype=dtype)")
-        w.line("return memory[:size].reshape(shape)")
+        w.docstring("An array at the beginning of a slot of the arena.")
+        w.line("count = math.prod(shape) * np.dtype(dtype).itemsize")
+        w.line("return self._slots[slot][:count].view(dtype).reshape(shape)")
     w.line()
+    with w.block("def _number(self, name, dtype, value=0):"):
+        w.docstring("A number as an array of no dimension, made once.")
+        w.line("return self._constant(name, lambda: np.array(value, dtype=dtype))")
+    w.line()
+    with w.block("def _constant(self, name, make):"):
+        w.docstring("An array that never changes, made once.")
+        with w.block("if name not in self._constants:"):
+            w.line("self._constants[name] = make()")
+        w.line("return self._constants[name]")

@@ -1,0 +1,8 @@
+"""Goldens are compared part by part, as the tools do it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
