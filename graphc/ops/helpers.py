@@ -103,7 +103,6 @@ def _bernoulli_into(out: Any, scratch: Any, seed: int, place: int) -> Any:
     """A function of p and the step that fills `out` with truth values, true with probability p in
     steps of 1/65536. A uniform number serves one element of each third of `out`, by 16 bits for
     each, the leading ones first; `scratch` has 8 bytes for three elements."""
-
     fill, flat = _uniform_source(seed, place), out.reshape(-1)
     third = -(-out.size // 3)
     u = scratch.view(np.float64)[:third]

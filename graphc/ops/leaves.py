@@ -212,6 +212,10 @@ class Positions(Operator):
     def numpy(self, w: WriteContext, *args: str) -> str:
         return f"np.arange({w.size(self.size)})"
 
+    def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
+        """A running sum of a 0 and ones, since ``arange`` would make an array."""
+        return f"{out}.fill(1); {out}[:1].fill(0); np.cumsum({out}, out={out})"
+
     def formula(self, f: Notation, *args: Formula) -> Formula:
         return f.call("positions", f.symbol(str(self.size)))
 

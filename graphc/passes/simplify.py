@@ -328,11 +328,50 @@ def _scaled(builder: Builder, node: Node) -> tuple[int, int, bool] | None:
     return None
 
 
+def common_factor(builder: Builder, node: Node) -> Value | None:
+    """c·x + c·y = c·(x + y), single numbers with one constant: the terms of a penalty."""
+    graph = builder.graph
+    if node.tensor.shape != ():
+        return None
+    terms = [graph[id] for id in node.inputs]
+    if terms[0] is terms[1] or any(t.op.name != "multiply" or t.name for t in terms):
+        return None
+    if any(graph.user_count(term.id) != 1 for term in terms):
+        return None
+    for factor, x in (terms[0].inputs, terms[0].inputs[::-1]):
+        for other, y in (terms[1].inputs, terms[1].inputs[::-1]):
+            number = _number(builder, factor)
+            if number is not None and number == _number(builder, other):
+                return builder.value(factor) * (builder.value(x) + builder.value(y))
+    return None
+
+
+def scaled_mask(builder: Builder, node: Node) -> Value | None:
+    """(x·m) / c and (x / c)·m are x·(m·(1/c)) for a truth value m: the forward and the backward
+    pass of a dropout share m·(1/c)."""
+    graph = builder.graph
+    a, b = node.inputs
+    pairs = ((a, b),) if node.op.name == "divide" else ((a, b), (b, a))
+    for id, outer in pairs:
+        inner = graph[id]
+        if inner.op.name == node.op.name or graph.user_count(id) != 1 or len(inner.inputs) != 2:
+            continue
+        first, second = inner.inputs
+        found = [(first, outer, second)] if inner.op.name == "divide" else []
+        if inner.op.name == "multiply":
+            found = [(first, second, outer), (second, first, outer)]
+        for x, mask, scale in found:
+            masks = graph[mask].tensor.kind == "bool" and graph[scale].type == Type("real")
+            if masks and graph[x].type == node.type:
+                return builder.value(x) * (builder.value(mask) * (1.0 / builder.value(scale)))
+    return None
+
+
 NEUTRAL: dict[str, tuple[Rule, ...]] = {
-    "add": (neutral_add, negative_operand),
+    "add": (neutral_add, negative_operand, common_factor),
     "subtract": (neutral_subtract, negative_operand),
-    "multiply": (neutral_multiply, negative_factor, scalar_chain),
-    "divide": (neutral_divide, negative_factor, scalar_chain),
+    "multiply": (neutral_multiply, negative_factor, scalar_chain, scaled_mask),
+    "divide": (neutral_divide, negative_factor, scalar_chain, scaled_mask),
     "negative": (double_negative,),
     "power": (known_power,),
     "stop_gradient": (nothing_stopped,),

@@ -214,6 +214,16 @@ class _Planner:
         size = node.op.size if isinstance(node.op, Dimension | Length) else node.tensor.size
         return isinstance(size, Dim) or not self.varying.isdisjoint(node.inputs)
 
+    def _is_filled(self, node: Node) -> bool:
+        """Whether a static value is written to memory when batches of another size begin: an array
+        that depends on the size, or a number made from one."""
+        if node.id not in self.varying:
+            return False
+        return bool(node.tensor.shape) or any(self._was_filled(i) for i in node.inputs)
+
+    def _was_filled(self, id: int) -> bool:
+        return self.how[id] == "static" and id in self.place
+
     def give(self, id: int, target: str) -> None:
         """The array of a leaf lives in memory that may be written over once it is dead."""
         slot = self._target_slot(self.graph[id], target)
@@ -232,9 +242,10 @@ class _Planner:
             if how == "compute":
                 self._take(node, position)
                 workspace = self._workspace(node)
-            elif how == "static" and node.tensor.shape and node.id in self.varying:
+            elif how == "static" and self._is_filled(node):
                 self.place[node.id] = self._held(node.tensor)
                 self.kept.add(node.id)
+                workspace = self._workspace(node)
             elif how == "view" and self.owner[node.id] in self.place:
                 self.place[node.id] = self.place[self.owner[node.id]]
             place = self.place.get(node.id)

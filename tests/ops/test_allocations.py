@@ -14,6 +14,7 @@ from graphc.ir import OPERATORS, Sample, Type, symbol
 from graphc.ops.arithmetic import Divide, Multiply
 from graphc.ops.gathering import Gather, GatherAdjoint, Take, TakeAdjoint
 from graphc.ops.labels import Pick, PickAdjoint
+from graphc.ops.leaves import Positions
 from graphc.ops.logic import Where
 from graphc.ops.random import Bernoulli, Draw, Normal, Orthogonal, Uniform
 from graphc.ops.reductions import Argmax, Sum
@@ -68,6 +69,8 @@ LARGER = [
     Sample(Argsort(1, True), (REAL,)),
     Sample(Ranks(0), (REAL,)),
     Sample(Ranks(1), (Type("int", (40, 50)),)),
+    Sample(Positions(50), ()),
+    Sample(Positions(0), ()),
     Sample(Uniform((40, 50), "u"), ()),
     Sample(Normal((40, 50), "n"), ()),
     Sample(Bernoulli((40, 50), "b"), (Type("real"),), 0.1, 0.9),

@@ -86,6 +86,8 @@ class InPlace:
         self._once: dict[str, str] = {}
         self._loaded: dict[str, str] = {}
         self._filled: dict[int, str] = {}
+        self._arrays: set[int] = set()
+        """Static values that are arrays, also those of a single number."""
         order = [step.node for step in self.plan.steps]
         self._read = {id for node in order for id in node.inputs}
         self._read |= {id for (role, _), id in self.plan.roots.items() if role != "gradient"}
@@ -152,8 +154,9 @@ class InPlace:
         name = self.value[node.id] = self.called[node.id]
         args = [self.value[i] for i in node.inputs]
         if step.slot is not None:
+            self._arrays.add(node.id)
             out = self.name_in(step.slot, node.tensor, name)
-            self.entering += self._called(self._into(node, out)).split("; ")
+            self.entering += self._called(self._into(node, out, self._workspaces(step))).split("; ")
         elif node.tensor.shape:
             text = self._static_array(node, args)
             self.held.line(f"{name} = self._constant({quoted(name)}, lambda: {text})")
@@ -201,10 +204,7 @@ class InPlace:
         node = step.node
         assert step.slot is not None
         out = self.value[node.id] = self.name_in(step.slot, node.tensor, self.called[node.id])
-        types = tuple(self.graph[i].tensor for i in node.inputs)
-        wanted = node.op.workspace(types, node.tensor)
-        pairs = zip(wanted, step.workspace, strict=True)
-        self.run(self._into(node, out, tuple(self._workspace(w, slot) for w, slot in pairs)), node)
+        self.run(self._into(node, out, self._workspaces(step)), node)
 
     def _into(self, node: Node, out: str, workspace: tuple[str, ...] = ()) -> str:
         if isinstance(node.op, Draw):
@@ -212,6 +212,13 @@ class InPlace:
         else:
             args = [self.array_text(i) for i in node.inputs]
         return node.op.numpy_into(self._context(node, workspace), out, *args)
+
+    def _workspaces(self, step: Step) -> tuple[str, ...]:
+        """Variables of the arrays that a step's operator works in."""
+        node = step.node
+        types = tuple(self.graph[i].tensor for i in node.inputs)
+        pairs = zip(node.op.workspace(types, node.tensor), step.workspace, strict=True)
+        return tuple(self._workspace(wanted, slot) for wanted, slot in pairs)
 
     def _workspace(self, wanted: Workspace, slot: int) -> str:
         """The variable of an array that an operator works in."""
@@ -230,7 +237,8 @@ class InPlace:
     def array_text(self, id: int) -> str:
         """A value as an operand of arrays: numbers as arrays of no dimension, which are faster."""
         node, how, text = self.graph[id], self.how[id], self.value[id]
-        if node.tensor.shape or how not in ("literal", "static", "scalar"):
+        number = how in ("literal", "static", "scalar") and id not in self._arrays
+        if node.tensor.shape or not number:
             return text
         if how == "scalar":
             return self._box(node, text, self.numbers)

@@ -307,7 +307,7 @@ def _single(function: Any) -> Any:
 def _count(x: Any, start: int, step: int) -> None:
     """Fill a vector with start, start + step, and so on."""
     x.fill(step)
-    x[:1] = start
+    x[:1].fill(start)
     np.add.accumulate(x, out=x)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from graphc.backends.numpy.functions import gap, real_line
 from graphc.backends.numpy.gradients import GradientsPrinter
+from graphc.backends.numpy.selection import select
 from graphc.backends.numpy.text import symbols_of
 from graphc.backends.numpy.update import print_update
 from graphc.backends.numpy.writer import Writer, quoted
@@ -28,7 +29,11 @@ def print_trainer(
 ) -> None:
     """``Trainer``. ``clock_of`` gives, for each length of the run that it must know, the clock."""
     training = plan_training(
-        program, symbols=symbols_of(spec), dims=likely_sizes(spec), reuse=reuse
+        program,
+        symbols=symbols_of(spec),
+        dims=likely_sizes(spec),
+        select=select,
+        reuse=reuse,
     )
     gradients = GradientsPrinter(spec, training.passes)
     with w.block("class Trainer:"):
