@@ -9,7 +9,7 @@ from graphc.model import attributes, statements, values
 from graphc.model.frame import Frame
 from graphc.model.meanings import Definition, DefinitionUse, Scope, Tensor
 from graphc.model.nodes import is_elementwise
-from graphc.model.program import OptimizerGroup
+from graphc.model.program import OptimizerGroup, OptimizerState
 from graphc.ops.random import Draw
 
 __all__ = ["expand_optimizer"]
@@ -136,4 +136,5 @@ class _Optimizer:
                     node.origin.span or self.span,
                 )
                 return None
-        return OptimizerGroup(title, body, tuple(self.states), names)
+        states = tuple(OptimizerState(name, initial) for name, initial in self.states)
+        return OptimizerGroup(title, body, states, names)

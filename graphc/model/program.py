@@ -21,6 +21,7 @@ __all__ = [
     "DataPlan",
     "ModelSpec",
     "OptimizerGroup",
+    "OptimizerState",
     "OutputInfo",
     "ParameterInfo",
     "Penalty",
@@ -89,17 +90,29 @@ class OutputInfo:
 
 
 @dataclass(frozen=True)
+class OptimizerState:
+    """A state of an optimizer, an array for each parameter that begins as a number.
+
+    What is kept is the rule's state over ``unit``.
+    """
+
+    name: str
+    initial: float
+    unit: float = 1.0
+
+
+@dataclass(frozen=True)
 class OptimizerGroup:
     """Parameters that one optimizer updates.
 
     ``body`` is element-wise over flat arrays ``real[size]``: operands w, g, then the states;
     results w', then the states' next values. It reads the run's clocks (``t``, ``epoch``, …) as
-    Clock nodes. ``states`` gives each state's name and its initial value, a number.
+    Clock nodes.
     """
 
     title: str
     body: Body
-    states: tuple[tuple[str, float], ...]
+    states: tuple[OptimizerState, ...]
     parameters: tuple[str, ...]
 
 

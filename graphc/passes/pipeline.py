@@ -21,6 +21,7 @@ from graphc.passes.invert import restore_program
 from graphc.passes.products import GaussNewtonProducts, HessianProducts
 from graphc.passes.project import Project, has_choice
 from graphc.passes.regularize import Regularize
+from graphc.passes.rescale import rescaled
 from graphc.passes.simplify import Simplify
 from graphc.passes.stabilize import Stabilize
 from graphc.passes.updates import Updates
@@ -174,8 +175,10 @@ def _with_simple_init(spec: ModelSpec, info: ParameterInfo) -> ParameterInfo:
 
 
 def _with_simple_updates(spec: ModelSpec) -> ModelSpec:
-    """The optimizers' rules simplified."""
+    """The optimizers' rules simplified, their states in units that save work."""
     groups = (replace(group, body=_simplified(spec, group.body)) for group in spec.groups)
+    groups = (rescaled(group) for group in groups)
+    groups = (replace(group, body=_simplified(spec, group.body)) for group in groups)
     return replace(spec, groups=tuple(groups))
 
 

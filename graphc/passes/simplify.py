@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from graphc.ir import OPERATORS, Builder, Graph, Node, Size, Type, Value, broadcast_shapes, follow
 from graphc.model.program import Program
-from graphc.ops.leaves import Constant, Dimension
+from graphc.ops.leaves import Dimension
 from graphc.ops.reductions import Reduction
 from graphc.ops.shapes import Broadcast, Reshape, Transpose
 from graphc.passes.arrangement import (
@@ -26,6 +26,14 @@ from graphc.passes.arrangement import (
 )
 from graphc.passes.cleanup import DeadCode, folded
 from graphc.passes.contractions import einsum_of_many, einsum_of_one, einsum_of_two
+from graphc.passes.scaling import (
+    common_factor,
+    number_of,
+    quotient_by_scaled_sum,
+    root_of_scaled,
+    scalar_chain,
+    scaled_mask,
+)
 
 __all__ = ["RULES", "Simplify"]
 
@@ -83,13 +91,6 @@ def _inherit(graph: Graph, old: int, new: int, start: int) -> None:
 # ------------------------------------------------------------------------------ rules
 
 
-def _number(builder: Builder, id: int) -> float | None:
-    op = builder.graph[id].op
-    if isinstance(op, Constant) and isinstance(op.value, int | float):
-        return float(op.value)
-    return None
-
-
 def _as(builder: Builder, id: int, type: Type) -> Value | None:
     """The node if it has exactly that type."""
     return builder.value(id) if builder.graph[id].type == type else None
@@ -98,17 +99,17 @@ def _as(builder: Builder, id: int, type: Type) -> Value | None:
 def neutral_add(builder: Builder, node: Node) -> Value | None:
     """x + 0, 0 + x."""
     x, y = node.inputs
-    if _number(builder, y) == 0:
+    if number_of(builder, y) == 0:
         return _as(builder, x, node.tensor)
-    return _as(builder, y, node.tensor) if _number(builder, x) == 0 else None
+    return _as(builder, y, node.tensor) if number_of(builder, x) == 0 else None
 
 
 def neutral_subtract(builder: Builder, node: Node) -> Value | None:
     """x − 0; 0 − x."""
     x, y = node.inputs
-    if _number(builder, y) == 0:
+    if number_of(builder, y) == 0:
         return _as(builder, x, node.tensor)
-    if _number(builder, x) == 0 and builder.graph[y].type == node.type:
+    if number_of(builder, x) == 0 and builder.graph[y].type == node.type:
         return -builder.value(y)
     return None
 
@@ -117,7 +118,7 @@ def neutral_multiply(builder: Builder, node: Node) -> Value | None:
     """x·1, 1·x, x·(−1)."""
     x, y = node.inputs
     for a, b in ((x, y), (y, x)):
-        number = _number(builder, b)
+        number = number_of(builder, b)
         if number == 1:
             return _as(builder, a, node.tensor)
         if number == -1 and builder.graph[a].type == node.type:
@@ -128,7 +129,7 @@ def neutral_multiply(builder: Builder, node: Node) -> Value | None:
 def neutral_divide(builder: Builder, node: Node) -> Value | None:
     """x / 1."""
     x, y = node.inputs
-    return _as(builder, x, node.tensor) if _number(builder, y) == 1 else None
+    return _as(builder, x, node.tensor) if number_of(builder, y) == 1 else None
 
 
 def double_negative(builder: Builder, node: Node) -> Value | None:
@@ -152,7 +153,7 @@ def _opposite(builder: Builder, value: Value) -> Value | None:
     node = builder.graph[value.id]
     if node.op.name == "negative":
         return builder.value(node.inputs[0])
-    number = _number(builder, value.id)
+    number = number_of(builder, value.id)
     return builder.constant(-number) if number is not None and number < 0 else None
 
 
@@ -161,7 +162,7 @@ def negative_factor(builder: Builder, node: Node) -> Value | None:
     x, y = node.inputs
     graph = builder.graph
     for a, b in ((x, y), (y, x)) if node.op.name == "multiply" else ((x, y),):
-        number = _number(builder, b)
+        number = number_of(builder, b)
         if graph[a].op.name == "negative" and number is not None:
             inner = builder.value(graph[a].inputs[0])
             return inner * -number if node.op.name == "multiply" else inner / -number
@@ -170,7 +171,7 @@ def negative_factor(builder: Builder, node: Node) -> Value | None:
 
 def known_power(builder: Builder, node: Node) -> Value | None:
     """x^2 = x·x, x^1 = x, x^½ = √x, x^−1 = 1/x."""
-    x, exponent = builder.value(node.inputs[0]), _number(builder, node.inputs[1])
+    x, exponent = builder.value(node.inputs[0]), number_of(builder, node.inputs[1])
     if x.type != node.type:
         return None
     if exponent == 1:
@@ -295,83 +296,18 @@ def _size(builder: Builder, sizes: list[Size]) -> Value | float:
     return builder.place(Dimension(total), (), Type("real"))
 
 
-def scalar_chain(builder: Builder, node: Node) -> Value | None:
-    """(a·s)·t = a·(s·t), (a/s)·t = a·(t/s), …: scalar factors meet before they touch an array."""
-    graph = builder.graph
-    outer = _scaled(builder, node)
-    if outer is None:
-        return None
-    array, factor, divides = outer
-    inner_node = graph[array]
-    if inner_node.op.name not in ("multiply", "divide") or graph.user_count(array) != 1:
-        return None
-    inner = _scaled(builder, inner_node)
-    if inner is None:
-        return None
-    base, first, first_divides = inner
-    s, t, x = builder.value(first), builder.value(factor), builder.value(base)
-    if divides == first_divides:
-        return x / (s * t) if divides else x * (s * t)
-    return x * (s / t) if divides else x * (t / s)
-
-
-def _scaled(builder: Builder, node: Node) -> tuple[int, int, bool] | None:
-    """An array times or over a scalar: (array, scalar, whether it divides)."""
-    if node.tensor.shape == () or node.tensor.kind != "real":
-        return None
-    x, y = node.inputs
-    real_scalar = Type("real")
-    if builder.graph[y].type == real_scalar and builder.graph[x].type == node.type:
-        return x, y, node.op.name == "divide"
-    if node.op.name == "multiply" and builder.graph[x].type == real_scalar:
-        return (y, x, False) if builder.graph[y].type == node.type else None
-    return None
-
-
-def common_factor(builder: Builder, node: Node) -> Value | None:
-    """c·x + c·y = c·(x + y), single numbers with one constant: the terms of a penalty."""
-    graph = builder.graph
-    if node.tensor.shape != ():
-        return None
-    terms = [graph[id] for id in node.inputs]
-    if terms[0] is terms[1] or any(t.op.name != "multiply" or t.name for t in terms):
-        return None
-    if any(graph.user_count(term.id) != 1 for term in terms):
-        return None
-    for factor, x in (terms[0].inputs, terms[0].inputs[::-1]):
-        for other, y in (terms[1].inputs, terms[1].inputs[::-1]):
-            number = _number(builder, factor)
-            if number is not None and number == _number(builder, other):
-                return builder.value(factor) * (builder.value(x) + builder.value(y))
-    return None
-
-
-def scaled_mask(builder: Builder, node: Node) -> Value | None:
-    """(x·m) / c and (x / c)·m are x·(m·(1/c)) for a truth value m: the forward and the backward
-    pass of a dropout share m·(1/c)."""
-    graph = builder.graph
-    a, b = node.inputs
-    pairs = ((a, b),) if node.op.name == "divide" else ((a, b), (b, a))
-    for id, outer in pairs:
-        inner = graph[id]
-        if inner.op.name == node.op.name or graph.user_count(id) != 1 or len(inner.inputs) != 2:
-            continue
-        first, second = inner.inputs
-        found = [(first, outer, second)] if inner.op.name == "divide" else []
-        if inner.op.name == "multiply":
-            found = [(first, second, outer), (second, first, outer)]
-        for x, mask, scale in found:
-            masks = graph[mask].tensor.kind == "bool" and graph[scale].type == Type("real")
-            if masks and graph[x].type == node.type:
-                return builder.value(x) * (builder.value(mask) * (1.0 / builder.value(scale)))
-    return None
-
-
 NEUTRAL: dict[str, tuple[Rule, ...]] = {
     "add": (neutral_add, negative_operand, common_factor),
     "subtract": (neutral_subtract, negative_operand),
     "multiply": (neutral_multiply, negative_factor, scalar_chain, scaled_mask),
-    "divide": (neutral_divide, negative_factor, scalar_chain, scaled_mask),
+    "divide": (
+        neutral_divide,
+        negative_factor,
+        scalar_chain,
+        scaled_mask,
+        quotient_by_scaled_sum,
+    ),
+    "sqrt": (root_of_scaled,),
     "negative": (double_negative,),
     "power": (known_power,),
     "stop_gradient": (nothing_stopped,),

@@ -55,7 +55,7 @@ class _Update:
         parameters = self.program.parameter_nodes
         weights = [parameters[n] for n in self.group.parameters if n in parameters]
         inputs = [self._flat("parameter", weights), self._flat("gradient", list(slopes.values()))]
-        inputs += [self._flat(name, []) for name, _ in self.group.states]
+        inputs += [self._flat(state.name, []) for state in self.group.states]
         body = self._body(decays)
         if len(body.operands) > len(inputs):
             inputs.append(self._flat(DECAY, self._constants(decays)))

@@ -33,7 +33,8 @@ __all__ = [
     "write_json_atomic",
 ]
 
-FORMAT = 1
+FORMAT = 2
+"""2: optimizers keep their states in units of their own; 1: as their rules are written."""
 _KEY = "graphc"
 _BOOKKEEPING = frozenset({"step", "seed", "epochs", "steps_per_epoch"})
 _ALWAYS = frozenset({"step", "seed"})
@@ -95,12 +96,23 @@ def load_checkpoint(
             help="update graphc",
         )
     _expect_same_model(path, state, info, signature)
+    if info.format < 2:
+        state = _in_units(state, signature)
     if real is not None:
         state = {
             name: array.astype(real, copy=False) if array.dtype.kind == "f" else array
             for name, array in state.items()
         }
     return state, info
+
+
+def _in_units(state: Arrays, signature: Signature) -> Arrays:
+    """A state of format 1 as it is kept now."""
+    units = {name: entry.get("unit", 1.0) for name, entry in signature["state"].items()}
+    return {
+        name: (array / units[name]).astype(array.dtype) if units.get(name, 1.0) != 1 else array
+        for name, array in state.items()
+    }
 
 
 def not_finite(state: Arrays, signature: Signature) -> str | None:

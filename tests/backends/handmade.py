@@ -20,6 +20,7 @@ from graphc.model.program import (
     DataPlan,
     ModelSpec,
     OptimizerGroup,
+    OptimizerState,
     OutputInfo,
     ParameterInfo,
     Program,
@@ -163,7 +164,9 @@ def adam(names: tuple[str, ...], rate: Callable[[Sheet], Value] | float = 1e-3) 
         step = lr * (new_m / (one - beta1**t)) / ((new_v / (one - beta2**t)).apply("sqrt") + 1e-8)
         return w - step, new_m, new_v
 
-    return OptimizerGroup("adam", rule("w g m v", build), (("m", 0.0), ("v", 0.0)), names)
+    return OptimizerGroup(
+        "adam", rule("w g m v", build), (OptimizerState("m", 0.0), OptimizerState("v", 0.0)), names
+    )
 
 
 def spec(

@@ -11,7 +11,7 @@ from handmade import Sheet, data, logistic, n, parameter, random_batch, rule, sc
 
 from graphc.backends.numpy import print_module
 from graphc.ir import Type, Value, symbol
-from graphc.model.program import OptimizerGroup, Programs
+from graphc.model.program import OptimizerGroup, OptimizerState, Programs
 
 MODELS = {
     "mlp": handmade.mlp((5, 4, 3)),
@@ -176,7 +176,7 @@ RULES: list[tuple[str, Any]] = [
 @pytest.mark.parametrize(("labels", "build"), RULES, ids=[b.__name__ for _, b in RULES])
 @pytest.mark.parametrize("tile", [7, 131072])
 def test_update_rules(labels: str, build: Any, tile: int) -> None:
-    states = tuple((name, 0.5) for name in labels.split()[2:])
+    states = tuple(OptimizerState(name, 0.5) for name in labels.split()[2:])
 
     def group(names: tuple[str, ...]) -> OptimizerGroup:
         return OptimizerGroup("rule", rule(labels, build), states, names)

@@ -115,8 +115,8 @@ class GradientsPrinter:
                 w.line(f"raise _misfit({quoted(name)}, {variable})")
             classes = types[variable].classes
             if classes is not None:
-                w.line("# seen as unsigned, a negative label is a large one")
-                with w.block(f"if {variable}.view(np.uint64).max(initial=0) >= {classes}:"):
+                largest = f'_largest({variable}, self._number("largest label", np.uint64))'
+                with w.block(f"if {largest} >= {classes}:"):
                     w.line(f"_check_labels({quoted(name)}, {variable}, {classes})")
         if self.spec.batch in self.symbols:
             rows = self.dims[self.spec.batch]

@@ -173,7 +173,7 @@ def _print_constants(
     if programs.training is not None:
         w.line(f"TILE = {TILE}", "elements that long updates take at a time")
     _print_literal(w, "GROUPS", tuple(group.parameters for group in spec.groups))
-    moments = tuple(tuple(name for name, _ in group.states) for group in spec.groups)
+    moments = tuple(tuple(state.name for state in group.states) for group in spec.groups)
     _print_literal(w, "MOMENTS", moments)
     w.line()
 
@@ -238,15 +238,18 @@ def _signature(programs: Programs) -> dict[str, Any]:
 
 
 def _state_entries(spec: ModelSpec) -> dict[str, Any]:
-    entries = {
+    entries: dict[str, Any] = {
         name: {"shape": _shape(info.type), "kind": info.type.kind}
         for name, info in spec.states.items()
     }
     for group in spec.groups:
-        for state, _ in group.states:
+        for state in group.states:
             for name in group.parameters:
                 shape = _shape(spec.parameters[name].type)
-                entries[f"{name}:{state}"] = {"shape": shape, "kind": "real"}
+                entry: dict[str, Any] = {"shape": shape, "kind": "real"}
+                if state.unit != 1:
+                    entry["unit"] = state.unit
+                entries[f"{name}:{state.name}"] = entry
     return entries
 
 

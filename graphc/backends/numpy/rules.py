@@ -54,8 +54,9 @@ def _initial_optimizer(w: Writer, number: int, group: OptimizerGroup) -> None:
     if not group.states:
         return
     with w.block(f"for name in GROUPS[{number}]:"):
-        for state, value in group.states:
-            w.line(f"state[name + {quoted(f':{state}')}] = np.full_like(state[name], {value!r})")
+        for state in group.states:
+            key = f"name + {quoted(f':{state.name}')}"
+            w.line(f"state[{key}] = np.full_like(state[name], {state.initial!r})")
 
 
 def print_update(w: Writer, spec: ModelSpec) -> None:
@@ -94,7 +95,7 @@ def _update_group(w: Writer, number: int, group: OptimizerGroup, body: PlainBody
     for text, _, node in body.lines:
         if node is not None and node.id in scalar:
             w.line(text)
-    keys = ["name", *(f"name + {quoted(f':{state}')}" for state, _ in group.states)]
+    keys = ["name", *(f"name + {quoted(f':{state.name}')}" for state in group.states)]
     w_id, g_id, *state_ids = group.body.operands
     with w.block(f"for name in GROUPS[{number}]:"):
         w.line(f"{body.given[w_id]} = state[name].reshape(-1)")

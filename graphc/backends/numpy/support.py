@@ -86,6 +86,11 @@ def _check_labels(name: str, labels: Any, count: int) -> None:
         raise ValueError(f"{name} holds {low if low < 0 else high}, its labels are 0..{count - 1}")
 
 
+def _largest(labels: Any, out: Any) -> int:
+    """The largest label, seen as unsigned: a negative one is a large one. `out` takes a number."""
+    return int(np.maximum.reduce(labels.view(np.uint64), axis=None, initial=0, out=out))
+
+
 def _tangents(tangents: Arrays, name: str, real: Any) -> Any:
     """The tangents of one parameter, [k, …]; ValueError unless all parameters have k."""
     shape = (_tangent_count(tangents), *signature["parameters"][name]["shape"])
@@ -336,6 +341,7 @@ RUN: list[Callable[..., Any]] = [_of_run]
 PRODUCTS: list[Callable[..., Any]] = [_tangents, _tangent_count]
 TRAINING: list[Callable[..., Any]] = [
     _known,
+    _largest,
     _flat_arrays,
     _count_of,
     _filled,
