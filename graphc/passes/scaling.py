@@ -33,7 +33,7 @@ def scalar_chain(builder: Builder, node: Node) -> Value | None:
         return None
     array, factor, divides = outer
     inner_node = graph[array]
-    if inner_node.op.name not in ("multiply", "divide") or graph.user_count(array) != 1:
+    if graph.user_count(array) != 1:
         return None
     inner = _scaled(builder, inner_node)
     if inner is None:
@@ -47,6 +47,8 @@ def scalar_chain(builder: Builder, node: Node) -> Value | None:
 
 def _scaled(builder: Builder, node: Node) -> tuple[int, int, bool] | None:
     """An array times or over a scalar: (array, scalar, whether it divides)."""
+    if node.op.name not in ("multiply", "divide"):
+        return None
     if node.tensor.shape == () or node.tensor.kind != "real":
         return None
     x, y = node.inputs
@@ -100,12 +102,12 @@ def scaled_mask(builder: Builder, node: Node) -> Value | None:
 def root_of_scaled(builder: Builder, node: Node) -> Value | None:
     """√(c·x) = √x·√c for a number c above 0, which then meets the numbers around the root."""
     inner = builder.graph[node.inputs[0]]
-    if inner.op.name != "multiply" or builder.graph.user_count(inner.id) != 1:
-        return None
     scaled = _scaled(builder, inner)
-    if scaled is None:
+    if scaled is None or builder.graph.user_count(inner.id) != 1:
         return None
-    x, factor, _ = scaled
+    x, factor, divides = scaled
+    if divides:
+        return None
     number = number_of(builder, factor)
     if number is None or number <= 0:
         return None
@@ -122,11 +124,11 @@ def quotient_by_scaled_sum(builder: Builder, node: Node) -> Value | None:
     if _scaled(builder, y) is None or graph.user_count(y.id) != 1:
         return None
     for term, number in (total.inputs, total.inputs[::-1]):
-        if graph[number].type != Type("real") or graph[term].op.name != "multiply":
-            continue
         scaled = _scaled(builder, graph[term])
-        factor = None if scaled is None else number_of(builder, scaled[1])
-        if scaled is not None and factor and graph.user_count(term) == 1:
+        if scaled is None or scaled[2] or graph[number].type != Type("real"):
+            continue
+        factor = number_of(builder, scaled[1])
+        if factor and graph.user_count(term) == 1:
             below = builder.value(scaled[0]) + builder.value(number) / factor
             return (builder.value(y.id) / factor) / below
     return None

@@ -10,6 +10,7 @@ import pytest
 from model_helpers import compiled, errors, lowered, start, values
 
 from graphc.model import Settings
+from graphc.model.program import OptimizerState
 from graphc.ops import evaluate
 
 NET = """
@@ -76,7 +77,7 @@ def test_an_optimizer_reads_the_new_value_of_a_state_and_run_time_scalars() -> N
         "  w' = w - lr * v' / t\n}\ntrain { optimizer = heavy{0.1 * cosine(epoch / epochs)} }\n"
     )
     (group,) = compiled(text).spec.groups
-    assert group.states == (("v", 1.0),)
+    assert group.states == (OptimizerState("v", 1.0),)
     operands = dict(zip(group.body.operands, ([2.0], [4.0], [1.0]), strict=True))
     operands = {id: np.array(value) for id, value in operands.items()}
     clocks = {"t": 2.0, "epoch": 0.0, "epochs": 10.0}

@@ -289,9 +289,9 @@ def test_an_update_is_simplified(update: str, count: int):
     assert passes_over_arrays(text) == count
 
 
-def test_adam_passes_over_the_parameters_thirteen_times():
+def test_adam_passes_over_the_parameters_ten_times():
     text = "model m\nparam w: real = 1\nloss f = w^2\ntrain {\n  optimizer = adam{1e-3}\n}\n"
-    assert passes_over_arrays(text) == 13
+    assert passes_over_arrays(text) == 10
 
 
 def passes_over_arrays(text: str) -> int:

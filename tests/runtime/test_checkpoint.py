@@ -100,6 +100,29 @@ def test_newer_format(toy, tmp_path):
         load_checkpoint(path, toy.signature)
 
 
+def test_states_of_an_older_format_get_their_units(toy, tmp_path):
+    """Format 1 kept an optimizer's states as its rule writes them; nothing saved is lost."""
+    entries = {
+        n: {**e, "unit": 0.1} if n.endswith(".m") else e for n, e in toy.signature["state"].items()
+    }
+    scaled = {**toy.signature, "state": entries}
+    assert signature_digest(scaled) == signature_digest(toy.signature)
+    state = toy.init()
+    names = [name for name in state if name.endswith(".m")]
+    assert names
+    for name in names:
+        state[name] = np.full_like(state[name], 0.3)
+    path = tmp_path / "x.safetensors"
+    for format, expected in ((1, 3.0), (2, 0.3)):
+        info = CheckpointInfo("toy", signature_digest(scaled), format=format)
+        save_checkpoint(path, state, info)
+        loaded, _ = load_checkpoint(path, scaled)
+        for name in names:
+            np.testing.assert_allclose(loaded[name], expected, rtol=1e-6)
+            assert loaded[name].dtype == state[name].dtype
+        np.testing.assert_array_equal(loaded["h.W"], state["h.W"])
+
+
 def test_another_model(toy, saved):
     other = {
         **toy.signature,
