@@ -14,12 +14,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from graphc.schedule import CostReport
     from graphc.session import CompileError, Model, Run, RunError, compile, load
     from graphc.session.explaining import explain
 
 __version__ = "0.1.0"
 
-__all__ = ["CompileError", "Model", "Run", "RunError", "__version__", "compile", "explain", "load"]
+__all__ = [
+    "CompileError",
+    "CostReport",
+    "Model",
+    "Run",
+    "RunError",
+    "__version__",
+    "compile",
+    "explain",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -29,6 +40,10 @@ def __getattr__(name: str) -> Any:
         from graphc.session.explaining import explain
 
         return explain
+    if name == "CostReport":
+        from graphc.schedule import CostReport
+
+        return CostReport
     from graphc import session
 
     return getattr(session, name)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from graphc.cli.options import Precision, data_option, output_options, settings_options
+from graphc.cli.options import (
+    Precision,
+    data_option,
+    json_option,
+    output_options,
+    settings_options,
+    sizes_option,
+)
 from graphc.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -44,8 +52,16 @@ __all__ = ["command"]
 @click.option(
     "--no-reuse", "reuse", flag_value=False, default=True, help="Memory of its own for each array."
 )
+@click.option(
+    "--report",
+    is_flag=True,
+    help="Print what a training step costs: operations, bytes moved, peak memory.",
+)
+@click.option("--batch", type=int, metavar="N", help="With --report: examples in a batch.")
+@sizes_option
 @data_option
 @settings_options
+@json_option
 @output_options
 @click.pass_obj
 def command(
@@ -58,6 +74,9 @@ def command(
     cut: tuple[str, ...],
     fuse: bool,
     reuse: bool,
+    report: bool,
+    batch: int | None,
+    sizes: dict[str, int],
     data: str | None,
     sets: dict[str, str],
     at: dict[str, str],
@@ -66,17 +85,19 @@ def command(
     """Write a model as a Python module that needs NumPy and nothing else.
 
     Without -o it goes to standard output. A trained RUN brings its weights: -o digits.py writes
-    digits.npz beside it.
+    digits.npz beside it. With --report the report takes the module's place on standard output.
     """
     from graphc import session
     from graphc.cli.show import show_warnings
 
+    asked = _Report(batch, sizes) if report else None
+    _check_usage(terminal, asked, batch is not None or bool(sizes), stop_after or dump_passes)
     if session.is_run(model):
         if stop_after or dump_passes:
             raise click.UsageError("stages are those of a model file; give one instead")
         if sets or at or precision or products or data:
             raise click.UsageError("a run has settings of its own; give a model file instead")
-        _compile_run(session.load(model), out, terminal)
+        _compile_run(session.load(model), out, asked, terminal)
         return
     compiled = session.compile(
         model,
@@ -93,11 +114,43 @@ def command(
     if dump_passes or stop_after:
         _say_stages(compiled, stop_after, dump_passes, terminal)
         return
-    if out is None:
+    if asked is not None:
+        _say_report(compiled, asked, terminal)
+    elif out is None:
         terminal.say(compiled.source.rstrip("\n"))
-        return
-    compiled.save(out)
-    _say_written(terminal, Path(out))
+    if out is not None:
+        compiled.save(out)
+        _say_written(terminal, Path(out))
+
+
+@dataclass(frozen=True)
+class _Report:
+    """The sizes that a report is asked for."""
+
+    batch: int | None
+    sizes: dict[str, int]
+
+
+def _check_usage(
+    terminal: Terminal, asked: _Report | None, has_sizes: bool, has_stages: object
+) -> None:
+    if asked is not None:
+        if has_stages:
+            raise click.UsageError("--report does not go with --stop-after and --dump-passes")
+    elif terminal.json:
+        raise click.UsageError("--json goes with --report")
+    elif has_sizes:
+        raise click.UsageError("--batch and --size go with --report")
+
+
+def _say_report(model: Model, asked: _Report, terminal: Terminal) -> None:
+    from graphc.cli.costs import report_text
+
+    found = model.report(asked.batch, asked.sizes)
+    if terminal.json:
+        terminal.say_json({"ok": True, **found.as_json()})
+    else:
+        terminal.say(report_text(found))
 
 
 def _say_stages(
@@ -111,15 +164,17 @@ def _say_stages(
         terminal.say(stages.stage(model, stop_after).rstrip("\n"))
 
 
-def _compile_run(run: object, out: str | None, terminal: Terminal) -> None:
+def _compile_run(run: object, out: str | None, asked: _Report | None, terminal: Terminal) -> None:
     from graphc.session import Run
 
     assert isinstance(run, Run)
-    if out is None:
+    if asked is not None:
+        _say_report(run.model, asked, terminal)
+    elif out is None:
         terminal.say(run.model.source.rstrip("\n"))
-        return
-    weights = run.export(out)
-    _say_written(terminal, Path(out), weights)
+    if out is not None:
+        weights = run.export(out)
+        _say_written(terminal, Path(out), weights)
 
 
 def _say_written(terminal: Terminal, *paths: Path) -> None:

@@ -17,6 +17,7 @@ __all__ = [
     "output_options",
     "set_option",
     "settings_options",
+    "sizes_option",
 ]
 
 Precision = Literal["f32", "f64"]
@@ -31,6 +32,15 @@ def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
             raise click.BadParameter(f"'{text}' is not NAME=VALUE", ctx=ctx, param=param)
         pairs[name.strip()] = value.strip()
     return pairs
+
+
+def _sizes(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for name, value in _pairs(ctx, param, values).items():
+        if not value.isdecimal():
+            raise click.BadParameter(f"'{value}' is not a number of elements", ctx=ctx, param=param)
+        sizes[name] = int(value)
+    return sizes
 
 
 def _into_terminal(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -59,6 +69,15 @@ json_option = click.option(
     expose_value=False,
     callback=_into_terminal,
     help="Print the result, or the errors, as JSON.",
+)
+
+sizes_option = click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    metavar="NAME=N",
+    callback=_sizes,
+    help="With --report: another symbolic dimension, as in --size t=20. Repeatable.",
 )
 
 set_option = click.option(

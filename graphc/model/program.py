@@ -144,7 +144,8 @@ class Penalty:
 
 @dataclass(frozen=True)
 class TrainPlan:
-    """The train section, checked. ``batch`` None means the whole training part at once."""
+    """The train section, checked. ``batch`` None means the whole training part at once, ``memory``
+    is the most bytes that a step may take, None any number."""
 
     epochs: int = 10
     batch: int | None = 32
@@ -153,6 +154,7 @@ class TrainPlan:
     patience: int | None = None
     watch: str | None = None
     mode: Literal["min", "max"] = "min"
+    memory: int | None = None
 
 
 @dataclass(frozen=True)

@@ -44,12 +44,7 @@ def check_train(reader: SectionReader) -> CheckedTrain:
     plan["precision"] = _precision(reader, entries)
     plan.update(_stopping(reader, entries))
     if "memory" in entries:
-        reader.number("memory", entries["memory"], least=1)
-        reader.frame.diagnostics.warning(
-            "W105",
-            "`memory` has no effect yet: this version does not rematerialise",
-            entries["memory"].span,
-        )
+        plan["memory"] = _memory(reader, entries["memory"], plan)
     frozen = _frozen(reader)
     groups = _optimizers(reader, entries.get("optimizer"), frozen)
     given = {key: value for key, value in plan.items() if value is not ...}
@@ -61,6 +56,20 @@ def _batch_size(reader: SectionReader, expr: tree.Expr) -> Any:
         return None
     value = reader.number("batch", expr, whole=True, least=1)
     return ... if value is None else value
+
+
+def _memory(reader: SectionReader, expr: tree.Expr, plan: Mapping[str, Any]) -> Any:
+    value = reader.number("memory", expr, least=1)
+    if value is None:
+        return ...
+    if plan.get("batch", ...) is None:
+        reader.frame.error(
+            "E508",
+            "`memory` is for a batch of known size, and `batch` is all",
+            expr.span,
+            help="say how many examples a batch has: batch = 64",
+        )
+    return int(value)
 
 
 def _precision(reader: SectionReader, entries: Mapping[str, tree.Expr]) -> Any:

@@ -21,7 +21,7 @@ from graphc.ops.leaves import Clock, Constant, Dimension, Item, Leaf
 from graphc.ops.random import Draw
 from graphc.ops.reductions import Reduction
 from graphc.ops.shapes import Broadcast, Reshape
-from graphc.passes.titles import group_kind, group_title
+from graphc.passes.titles import group_kind, group_title, named_lines
 
 __all__ = ["Fuse"]
 
@@ -40,11 +40,12 @@ class Fuse:
         order = [node for node in graph.topological() if node.id in wanted]
         kept = set(roots.values())
         moved: dict[int, int] = {}
+        names, lines = _root_names(roots), named_lines(order)
         backward = _backward(graph, roots)
         for members in _Grouping(graph, order, backward).groups():
-            ends = _ends(members, roots)
+            ends = [names[node.id] for node in members if node.id in names]
             kind = group_kind(members)
-            title = group_title(members, ends, backward=members[0].id in backward)
+            title = group_title(members, ends, lines, backward=members[0].id in backward)
             moved.update(group_nodes(graph, [node.id for node in members], kind, title, kept))
         program.roots = {key: moved.get(id, id) for key, id in roots.items()}
         return program
@@ -108,7 +109,7 @@ class _Grouping:
             return None  # sums of totals: each total is a group of its own
         if not all(self._aligned(id, node) for id in near):
             return None
-        shapes = {node.tensor.shape}.union(*(s.shapes for s in sets))
+        shapes = self._shapes(node).union(*(s.shapes for s in sets))
         domain = _common_domain([self._domain(node), *(s.domain for s in sets)], shapes)
         if domain is None:
             return None
@@ -129,7 +130,7 @@ class _Grouping:
 
     def _add(self, chosen: _Set, node: Node) -> None:
         chosen.members.append(node.id)
-        chosen.shapes.add(node.tensor.shape)
+        chosen.shapes |= self._shapes(node)
         self.stage[node.id], self.set_of[node.id] = chosen.stage, chosen
 
     def _sink(self, node: Node) -> None:
@@ -149,7 +150,7 @@ class _Grouping:
             return
         if not all(self._aligned(node.id, self.graph[id]) for id in readers):
             return
-        if _common_domain([target.domain], {node.tensor.shape}) is not None:
+        if _common_domain([target.domain], self._shapes(node)) is not None:
             own.members.remove(node.id)
             self._add(target, node)
 
@@ -164,6 +165,10 @@ class _Grouping:
             return max(shapes, key=len)
         return node.tensor.shape
 
+    def _shapes(self, node: Node) -> set[Shape]:
+        """What a node writes, and the rows that it goes through."""
+        return {node.tensor.shape, self._domain(node)}
+
     def _may_fuse(self, node: Node) -> bool:
         op = node.op
         if isinstance(op, Reduction):
@@ -175,10 +180,9 @@ class _Grouping:
         return op.elementwise or op.rowwise or isinstance(op, Draw | Broadcast)
 
 
-def _ends(members: Sequence[Node], roots: Mapping[RootKey, int]) -> list[str]:
-    """What the roots among the members are called."""
-    ids = {node.id for node in members}
-    return [name or role for (role, name), id in roots.items() if id in ids]
+def _root_names(roots: Mapping[RootKey, int]) -> dict[int, str]:
+    """What each root is called."""
+    return {id: name or role for (role, name), id in roots.items()}
 
 
 def _backward(graph: Graph, roots: Mapping[RootKey, int]) -> set[int]:

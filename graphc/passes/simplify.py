@@ -24,6 +24,7 @@ from graphc.passes.arrangement import (
     reduced_transpose,
     whole_index,
 )
+from graphc.passes.choices import joined_choices, product_of_choice
 from graphc.passes.cleanup import DeadCode, folded
 from graphc.passes.contractions import einsum_of_many, einsum_of_one, einsum_of_two
 from graphc.passes.scaling import (
@@ -297,9 +298,15 @@ def _size(builder: Builder, sizes: list[Size]) -> Value | float:
 
 
 NEUTRAL: dict[str, tuple[Rule, ...]] = {
-    "add": (neutral_add, negative_operand, common_factor),
+    "add": (neutral_add, negative_operand, common_factor, joined_choices),
     "subtract": (neutral_subtract, negative_operand),
-    "multiply": (neutral_multiply, negative_factor, scalar_chain, scaled_mask),
+    "multiply": (
+        neutral_multiply,
+        negative_factor,
+        scalar_chain,
+        scaled_mask,
+        product_of_choice,
+    ),
     "divide": (
         neutral_divide,
         negative_factor,

@@ -104,7 +104,8 @@ def _decay_of(graph: Graph, node: Node, name: str) -> tuple[float, int] | None:
         return None
     for id, rest in (node.inputs, node.inputs[::-1]):
         term = graph[id]
-        if id == rest or not isinstance(term.op, Multiply) or term.type != node.type:
+        whole = term.type == graph[rest].type == node.type  # neither of them is broadcast
+        if id == rest or not isinstance(term.op, Multiply) or not whole:
             continue
         for factor, source in (term.inputs, term.inputs[::-1]):
             number, op = graph[factor].op, graph[source].op

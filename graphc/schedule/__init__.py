@@ -4,6 +4,7 @@ A plan is known before anything runs. It says nothing about the text of a target
 operator is the operator's and the backend's matter.
 """
 
+from graphc.schedule.budget import BudgetError, plan_training
 from graphc.schedule.costs import bytes_moved, flops
 from graphc.schedule.memory import Precision, Slot, array_bytes, size_value
 from graphc.schedule.order import (
@@ -15,15 +16,28 @@ from graphc.schedule.order import (
     opened,
     ordered,
 )
+from graphc.schedule.peak import Peak
 from graphc.schedule.plan import Plan, Step, plan, plan_update
+from graphc.schedule.report import (
+    CostGroup,
+    CostReport,
+    CostRow,
+    forward_report,
+    training_report,
+)
 from graphc.schedule.roots import Selection, update_groups
-from graphc.schedule.text import plan_text
-from graphc.schedule.training import TILE, TrainingPlan, UpdatePlan, likely_sizes, plan_training
+from graphc.schedule.text import plan_text, training_text
+from graphc.schedule.training import TILE, TrainingPlan, UpdatePlan, likely_sizes
 
 __all__ = [
     "TILE",
+    "BudgetError",
+    "CostGroup",
+    "CostReport",
+    "CostRow",
     "Groups",
     "How",
+    "Peak",
     "Plan",
     "Precision",
     "Selection",
@@ -36,6 +50,7 @@ __all__ = [
     "bytes_moved",
     "classify",
     "flops",
+    "forward_report",
     "is_backward",
     "likely_sizes",
     "opened",
@@ -45,5 +60,7 @@ __all__ = [
     "plan_training",
     "plan_update",
     "size_value",
+    "training_report",
+    "training_text",
     "update_groups",
 ]

@@ -73,6 +73,8 @@ class Arena:
     precision: Precision
     dims: Mapping[str, int]
     """Nominal values of the symbolic dimensions."""
+    share: bool = True
+    """Whether a slot that is free again is taken again."""
     residents: list[dict[tuple[Kind, Size], None]] = field(default_factory=list)
     targets: dict[int, str] = field(default_factory=dict)
     kept: set[int] = field(default_factory=set)
@@ -104,7 +106,7 @@ class Arena:
         self._length[slot] = max(self._length[slot], self._nominal(type))
 
     def free(self, slot: int) -> None:
-        if slot not in self.targets and slot not in self.kept:
+        if self.share and slot not in self.targets and slot not in self.kept:
             insort(self._free, (self._length[slot], slot))
 
     def slots(self) -> tuple[Slot, ...]:

@@ -14,7 +14,17 @@ from graphc.ops.indexing import Index
 from graphc.ops.leaves import Clock, Constant, Dimension, Leaf
 from graphc.ops.random import Draw
 
-__all__ = ["Groups", "How", "backward_part", "classify", "is_backward", "opened", "ordered"]
+__all__ = [
+    "REMATERIALISED",
+    "Groups",
+    "How",
+    "backward_part",
+    "classify",
+    "is_backward",
+    "is_repeated",
+    "opened",
+    "ordered",
+]
 
 How = Literal["leaf", "literal", "static", "scalar", "view", "compute"]
 """What a node is at run time.
@@ -28,9 +38,19 @@ How = Literal["leaf", "literal", "static", "scalar", "view", "compute"]
 """
 
 
+REMATERIALISED = "rematerialise"
+"""What made the nodes that compute a value of the forward pass again."""
+
+
 def is_backward(node: Node) -> bool:
-    """Whether differentiation made the node."""
-    return bool(node.origin.adjoint_of) or node.origin.made_by == "differentiate"
+    """Whether the node is there for the backward pass alone."""
+    made = node.origin.made_by in ("differentiate", REMATERIALISED)
+    return made or bool(node.origin.adjoint_of)
+
+
+def is_repeated(node: Node) -> bool:
+    """Whether the node computes a value of the forward pass again."""
+    return node.origin.made_by == REMATERIALISED
 
 
 Groups = Mapping[int, Group]
@@ -65,13 +85,17 @@ def ordered(graph: Graph, roots: Iterable[int], groups: Groups | None = None) ->
     forward = [id for id in wanted if not is_backward(graph[id])]
     backward = [id for id in wanted if is_backward(graph[id])]
     targets = [*forward, *reversed(backward)]
-    return _by_groups(graph, targets, groups) if groups else graph.depth_first(targets)
+    if groups or any(map(is_repeated, graph)):
+        return _by_groups(graph, targets, groups or {})
+    return graph.depth_first(targets)
 
 
 def _by_groups(graph: Graph, roots: Sequence[int], groups: Groups) -> list[Node]:
-    """Depth first, a group as one node."""
+    """Depth first, a group as one node; what is computed again waits for the adjoints."""
     members: dict[Group, list[int]] = {}
-    for id in sorted(graph.ancestors(roots)):
+    wanted = sorted(graph.ancestors(roots))
+    behind = _adjoints_behind(graph, wanted)
+    for id in wanted:
         if id in groups:
             members.setdefault(groups[id], []).append(id)
     order: list[Node] = []
@@ -87,9 +111,23 @@ def _by_groups(graph: Graph, roots: Sequence[int], groups: Groups) -> list[Node]
                 own = [id] if group is None else members[group]
                 seen.update(own)
                 stack.append((id, True))
-                inputs = dict.fromkeys(i for m in own for i in graph[m].inputs)
+                inputs = list(dict.fromkeys(i for m in own for i in graph[m].inputs))
+                if behind:
+                    inputs.sort(key=lambda i: -behind[i])
                 stack.extend((i, False) for i in reversed(inputs) if i not in seen)
     return order
+
+
+def _adjoints_behind(graph: Graph, wanted: Sequence[int]) -> dict[int, int]:
+    """The longest chain of nodes of the backward pass that each node ends, where something is
+    computed again; what is has none, so that it comes last among the operands of its readers."""
+    if not any(is_repeated(graph[id]) for id in wanted):
+        return {}
+    behind: dict[int, int] = {}
+    for node in graph.topological():
+        chain = max((behind[i] for i in node.inputs), default=0)
+        behind[node.id] = chain + (is_backward(node) and not is_repeated(node))
+    return behind
 
 
 def backward_part(graph: Graph, roots: Iterable[int]) -> set[int]:

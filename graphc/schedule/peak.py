@@ -66,8 +66,7 @@ def peak(training: TrainingPlan, spec: ModelSpec, dims: Mapping[str, int]) -> Pe
     passes, updates = training.passes, training.updates
     learned = {name: size_value(spec.parameters[name].type.size, {}) for name in spec.learned}
     moments = [
-        len(group.states) * sum(learned[name] for name in group.parameters)
-        for group in spec.groups
+        len(group.states) * sum(learned[name] for name in group.parameters) for group in spec.groups
     ]
     decays = sum(update.count for update in updates if update.decay)
     return Peak(
@@ -135,13 +134,9 @@ def _hidden(plan: Plan, precision: Precision, dims: Mapping[str, int]) -> int:
         _hidden_of(node, plan.graph, precision, dims) + NUMBER * size_value(node.tensor.size, dims)
         for node in _constants(plan)
     ]
-    return max(
-        0, *made, *(_hidden_of(node, plan.graph, precision, dims) for node in steps)
-    )
+    return max(0, *made, *(_hidden_of(node, plan.graph, precision, dims) for node in steps))
 
 
-def _hidden_of(
-    node: Node, graph: Graph, precision: Precision, dims: Mapping[str, int]
-) -> int:
+def _hidden_of(node: Node, graph: Graph, precision: Precision, dims: Mapping[str, int]) -> int:
     types = tuple(graph[id].tensor for id in node.inputs)
     return sum(array_bytes(type, precision, dims) for type in node.op.hidden(types, node.tensor))

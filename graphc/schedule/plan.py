@@ -24,8 +24,7 @@ from graphc.schedule.roots import (
     is_operand,
     own_memory,
     selected,
-    slopes,
-    update_groups,
+    step_roots,
     wrapped,
 )
 
@@ -86,21 +85,19 @@ def plan(
     dims: Mapping[str, int] | None = None,
     select: Selection | None = None,
     reuse: bool = True,
+    share: bool = True,
 ) -> Plan:
     """A plan of a training step without the update: roots ``objective``, ``gradient``, ``next``.
 
     ``symbols`` are the symbolic dimensions that a run knows, ``dims`` likely values of them.
     Gradients get slots whose target is the parameter's name; they are those that the updates read,
     or the roots where there are no updates.
-    Without ``reuse`` every array has a slot of its own. The program is left as it is.
+    Without ``reuse`` every array has a slot of its own, without ``share`` every array that is not
+    written over a dying one. The program is left as it is.
     """
     program = opened(program)
     graph = program.graph
-    roots = {key: id for key, id in program.roots.items() if key[0] in ("objective", "next")}
-    for group in update_groups(program):
-        roots.update(slopes(program, group))
-    if not program.named("update"):
-        roots.update({("gradient", name): id for name, id in program.named("gradient").items()})
+    roots = step_roots(program)
     if select is not None:
         roots = selected(graph, roots, program.groups, select)
     targets = own_memory(graph, roots)
@@ -109,7 +106,7 @@ def plan(
     for id in targets:
         if how[id] in ("static", "scalar"):
             how[id] = "compute"
-    arena = Arena(program.spec.train.precision, dict(dims or {}))
+    arena = Arena(program.spec.train.precision, dict(dims or {}), share)
     planner = _Planner(graph, order, how, targets, arena, reuse)
     planner.keep(roots.values())
     result = planner.run(roots, program.groups)

@@ -3,7 +3,7 @@ of instructions on the way."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from graphc.ir import Graph, Group, Node, Operand, Origin, Size
 from graphc.model.program import Program, RootKey
@@ -19,6 +19,7 @@ __all__ = [
     "own_memory",
     "selected",
     "slopes",
+    "step_roots",
     "update_groups",
     "wrapped",
 ]
@@ -30,6 +31,17 @@ Selection = Callable[[Graph, dict[int, Group]], None]
 def update_groups(program: Program) -> list[Node]:
     """The group of each optimizer, in their order."""
     return [program.graph[id] for id in program.named("update").values()]
+
+
+def step_roots(program: Program) -> dict[RootKey, int]:
+    """What a step reaches without the updates: objective, next states, and the gradients that the
+    updates read, or those of the program where there are no updates."""
+    roots = {key: id for key, id in program.roots.items() if key[0] in ("objective", "next")}
+    for group in update_groups(program):
+        roots.update(slopes(program, group))
+    if not program.named("update"):
+        roots.update({("gradient", name): id for name, id in program.named("gradient").items()})
+    return roots
 
 
 def slopes(program: Program, group: Node) -> dict[RootKey, int]:
@@ -44,10 +56,15 @@ def slopes(program: Program, group: Node) -> dict[RootKey, int]:
 
 
 def selected(
-    graph: Graph, roots: dict[RootKey, int], groups: dict[int, Group], select: Selection
+    graph: Graph,
+    roots: dict[RootKey, int],
+    groups: dict[int, Group],
+    select: Selection,
+    kept: Iterable[int] = (),
 ) -> dict[RootKey, int]:
-    """The roots after a target has chosen its instructions: a root is not rewritten away."""
-    graph.keep_only(graph.ancestors(roots.values()))
+    """The roots after a target has chosen its instructions: a root is not rewritten away. Only
+    what they and the nodes ``kept`` need stays."""
+    graph.keep_only(graph.ancestors([*roots.values(), *kept]))
     holders = {key: copied(graph, id) for key, id in roots.items()}
     select(graph, groups)
     found = {key: graph[id].inputs[0] for key, id in holders.items()}

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from graphc.schedule.memory import Slot
 from graphc.schedule.plan import Plan, Step
+from graphc.schedule.training import TrainingPlan
 
-__all__ = ["plan_text"]
+__all__ = ["plan_text", "training_text"]
+
+
+def training_text(training: TrainingPlan) -> str:
+    """Forward and backward pass, then every update; its scratch lies in slots of the arena."""
+    parts = [plan_text(training.passes)]
+    for update in training.updates:
+        places = ", ".join(f"slot {own} is slot {slot}" for own, slot in update.places.items())
+        head = f"# update of {update.count} elements, {update.tile} at a time: {update.title}"
+        parts.append(f"{head}\n# {places or 'no scratch'}\n{plan_text(update.plan)}")
+    return "\n".join(parts)
 
 
 def plan_text(plan: Plan) -> str:

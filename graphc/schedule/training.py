@@ -14,10 +14,11 @@ from graphc.ops.leaves import Flat
 from graphc.passes.updates import DECAY
 from graphc.schedule.memory import Slot
 from graphc.schedule.order import opened
+from graphc.schedule.packing import packed
 from graphc.schedule.plan import Plan, plan, plan_update
 from graphc.schedule.roots import Selection, update_groups
 
-__all__ = ["TILE", "TrainingPlan", "UpdatePlan", "likely_sizes", "plan_training"]
+__all__ = ["TILE", "TrainingPlan", "UpdatePlan", "likely_sizes", "plan_step"]
 
 TILE = 131072
 """Elements that a long update takes at a time, so that they stay in the processor's cache."""
@@ -58,17 +59,22 @@ def likely_sizes(spec: ModelSpec) -> dict[str, int]:
     return {spec.batch: spec.train.batch} if known else {}  # type: ignore[dict-item]
 
 
-def plan_training(
+def plan_step(
     program: Program,
     *,
     symbols: Iterable[str],
     dims: Mapping[str, int] | None = None,
     select: Selection | None = None,
     reuse: bool = True,
+    pack: bool = False,
 ) -> TrainingPlan:
-    """The plan of a training step. ``symbols``, ``dims``, ``select``, ``reuse`` as for ``plan``."""
+    """The plan of a training step, all that the backward pass reads kept. ``symbols``, ``dims``,
+    ``select`` and ``reuse`` are those of ``plan``; ``pack`` shares slots as if ``dims`` were sure.
+    """
     program = opened(program)
-    passes = plan(program, symbols=symbols, dims=dims, select=select, reuse=reuse)
+    passes = plan(program, symbols=symbols, dims=dims, select=select, reuse=reuse, share=not pack)
+    if pack:
+        passes = packed(passes, program.spec.train.precision, dims or {})
     slots = list(passes.slots)
     updates = []
     for node in update_groups(program):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from functools import cached_property
 
 from graphc import __version__
 from graphc.model import Programs
-from graphc.runtime import Module
+from graphc.runtime import Module, RunError
 from graphc.session.checking import Checked, deep_recursion
 from graphc.session.loading import load_source
 from graphc.session.products import expect_products, product_errors
 
-__all__ = ["Generated"]
+__all__ = ["Generated", "budget_errors"]
 
 
 class Generated:
@@ -46,7 +48,7 @@ class Generated:
         """Source for a file of its own; ``weights`` is the name of the npz file beside it."""
         from graphc.backends.numpy import print_module
 
-        with deep_recursion(self.checked.spec.path):
+        with deep_recursion(self.checked.spec.path), budget_errors():
             return print_module(
                 self.programs,
                 classes={name: list(names) for name, names in self.checked.classes.items()},
@@ -55,3 +57,14 @@ class Generated:
                 weights=weights,
                 reuse=self.checked.request.reuse,
             )
+
+
+@contextlib.contextmanager
+def budget_errors() -> Iterator[None]:
+    """A step that cannot be planned within its memory says so as an error for people."""
+    from graphc.schedule import BudgetError
+
+    try:
+        yield
+    except BudgetError as problem:
+        raise RunError(problem.message, help=problem.help) from problem

@@ -20,7 +20,6 @@ from graphc.model import ModelSpec
 from graphc.runtime import (
     Array,
     Arrays,
-    ColumnInfo,
     EpochRecord,
     Evaluation,
     Module,
@@ -41,6 +40,7 @@ from graphc.session.parts import (
     Part,
     Parts,
     data_folder,
+    differ,
     example_batch,
     gathered,
     make_parts,
@@ -51,6 +51,7 @@ from graphc.session.products import known_products
 from graphc.session.texts import as_texts, read_model
 
 if TYPE_CHECKING:
+    from graphc.schedule import CostReport
     from graphc.session.run import Run
 
 __all__ = ["Model", "Report", "compile"]
@@ -163,12 +164,26 @@ class Model:
                     help=f"write it elsewhere: -o {Path(path).stem}.py",
                 )
 
+    def report(self, batch: int | None = None, size: Mapping[str, int] | None = None) -> CostReport:
+        """What a training step costs, known before it runs: operations and bytes moved by node and
+        by group, and peak memory by what it is for.
+
+        It is of a batch of ``batch`` examples, by default as many as the train section says;
+        ``size`` gives other symbolic dimensions. Of a model that learns nothing it is about the
+        functions for losses, metrics and outputs, without memory. RunError for sizes that nobody
+        gives.
+        """
+        from graphc.session.reporting import cost_report
+
+        return cost_report(self, batch, size or {})
+
     def __repr__(self) -> str:
         return f"<graphc model {self.name}: {self.parameter_count:,} parameters>"
 
     @property
     def parameter_count(self) -> int:
-        return sum(_size(info.type.shape) for info in self.spec.parameters.values())
+        sizes = (info.type.size for info in self.spec.parameters.values())
+        return cast(int, sum(sizes))
 
     # ------------------------------------------------------------------ what it does
 
@@ -366,7 +381,7 @@ class Model:
             return self
         columns = table.describe()
         read = [columns.get(name) for name in self.spec.data.columns]
-        if None in read or not self._differs(columns):
+        if None in read or not differ(self.spec, self.checked.columns, columns):
             return Model(self.generated, table)
         changed = replace(self.checked.request, columns=columns)
         return Model(Generated(check(changed)), table)
@@ -380,21 +395,3 @@ class Model:
             request, sets={**request.sets, **as_texts(sets)}, columns=self.checked.columns
         )
         return Model(Generated(check(changed)), self._data)
-
-    def _differs(self, columns: Mapping[str, ColumnInfo]) -> bool:
-        """Whether columns are other ones than the model was compiled for."""
-        known = self.checked.columns
-        if known is None:
-            return any(columns[name].kind == "text" for name in self.spec.data.columns)
-        return any(_face(known.get(n)) != _face(columns[n]) for n in self.spec.data.columns)
-
-
-def _face(info: ColumnInfo | None) -> tuple[Any, ...] | None:
-    return None if info is None else (info.kind, info.shape, info.classes)
-
-
-def _size(shape: tuple[Any, ...]) -> int:
-    size = 1
-    for dimension in shape:
-        size *= int(dimension)
-    return size

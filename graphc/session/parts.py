@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from graphc.model import ModelSpec
 from graphc.runtime import (
     Arrays,
+    ColumnInfo,
     Module,
     Place,
     RunError,
@@ -34,6 +35,7 @@ __all__ = [
     "Part",
     "Parts",
     "data_folder",
+    "differ",
     "example_batch",
     "gathered",
     "make_parts",
@@ -106,6 +108,19 @@ def gathered(
     if data is None or isinstance(data, Table):
         return data
     return table_from_arrays(data) if isinstance(data, Mapping) else read(data, column)
+
+
+def differ(
+    spec: ModelSpec, known: Mapping[str, ColumnInfo] | None, columns: Mapping[str, ColumnInfo]
+) -> bool:
+    """Whether columns are other ones than the model was compiled for, which are ``known``."""
+    if known is None:
+        return any(columns[name].kind == "text" for name in spec.data.columns)
+    return any(_face(known.get(n)) != _face(columns[n]) for n in spec.data.columns)
+
+
+def _face(info: ColumnInfo | None) -> tuple[Any, ...] | None:
+    return None if info is None else (info.kind, info.shape, info.classes)
 
 
 def only_column(signature: Signature) -> str | None:

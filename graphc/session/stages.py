@@ -14,7 +14,7 @@ from graphc.language import format_file, parse
 from graphc.model import Program
 from graphc.passes import EVALUATION, FORWARD, TRAINING, lower
 from graphc.runtime import RunError
-from graphc.schedule import plan, plan_text
+from graphc.schedule import training_text
 from graphc.session.checking import Checked, deep_recursion
 from graphc.session.model import Model
 
@@ -85,20 +85,15 @@ def _after_pass(checked: Checked, name: str) -> str:
 
 
 def _schedule(model: Model) -> str:
+    from graphc.backends.numpy import plan_trainer
+
     training = model.generated.programs.training
     if training is None:
         raise RunError(
             f"{model.name} learns nothing, so no training step is planned",
             help="declare a parameter and a loss",
         )
-    symbols = {
-        symbol
-        for info in model.spec.inputs.values()
-        for size in info.type.shape
-        if not isinstance(size, int)
-        for symbol in size.symbols
-    }
-    return plan_text(plan(training, symbols=symbols))
+    return training_text(plan_trainer(model.spec, training, reuse=model.checked.request.reuse))
 
 
 def _graph_text(program: Program) -> str:

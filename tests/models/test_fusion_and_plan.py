@@ -16,6 +16,7 @@ import synthetic
 from test_products import CUTS, EACH, LARGE, MODELS, NO_BATCH, PRODUCTS, fitting, tangents_of
 
 import graphc
+from graphc.schedule import plan_training
 
 NO_MEMORY_TO_REUSE = {"circuit"}
 """Models whose step has no array that dies before the next one is made."""
@@ -118,3 +119,17 @@ def test_steps_are_the_same(path: Path) -> None:
 @pytest.mark.parametrize("path", F32, ids=lambda path: path.stem)
 def test_steps_in_f32_are_the_same(path: Path) -> None:
     check_steps(path, "f32")
+
+
+def slots_in_use(path: Path, *, reuse: bool) -> list[int]:
+    """The slot of each array that a step computes, gradients aside."""
+    training = graphc.compile(path).generated.programs.training
+    assert training is not None
+    plan = plan_training(training, symbols=["n"], reuse=reuse).passes
+    return [step.slot for step in plan.steps if step.how == "compute" and step.slot in plan.arena]
+
+
+def test_only_with_reuse_arrays_share_memory() -> None:
+    digits = MODELS / "digits.gc"
+    apart, shared = slots_in_use(digits, reuse=False), slots_in_use(digits, reuse=True)
+    assert len(apart) == len(shared) == len(set(apart)) > 2 * len(set(shared))

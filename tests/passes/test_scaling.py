@@ -1,4 +1,5 @@
-"""Numbers that meet before they touch an array, and states of optimizers in units of their own."""
+"""Numbers that meet before they touch an array, choices that meet, and states of optimizers in
+units of their own."""
 
 from __future__ import annotations
 
@@ -43,6 +44,18 @@ PAIRS = {
         "%3 = constant{4.0}() : real\n%4 = multiply(%3, %0) : real[2, 3]\n"
         "%5 = sqrt(%4) : real[2, 3]\n%6 = multiply(%5, %2) : real[2, 3]\nroot output y = %6\n",
         ["constant", "sqrt", "multiply", "multiply"],
+    ),
+    "(x if m else 0)·exp(x)": (
+        "%3 = constant{0.0}() : real\n%4 = where(%1, %0, %3) : real[2, 3]\n"
+        "%5 = exp(%0) : real[2, 3]\n%6 = multiply(%5, %4) : real[2, 3]\nroot output y = %6\n",
+        ["constant", "exp", "multiply", "where"],
+    ),
+    "(x if m else 0) + (0 if m else x)·exp(x)": (
+        "%3 = constant{0.0}() : real\n%4 = where(%1, %0, %3) : real[2, 3]\n"
+        "%5 = where(%1, %3, %0) : real[2, 3]\n%6 = exp(%0) : real[2, 3]\n"
+        "%7 = multiply(%5, %6) : real[2, 3]\n%8 = add(%7, %4) : real[2, 3]\n"
+        "root output y = %8\n",
+        ["exp", "multiply", "where"],
     ),
     "(x·t) / (4·√x + t)": (
         "%3 = constant{4.0}() : real\n%4 = sqrt(%0) : real[2, 3]\n"

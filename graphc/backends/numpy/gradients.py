@@ -163,7 +163,8 @@ class GradientsPrinter:
             w.items("sizes = [", texts, "]")
             with w.block("if self._update is None or any(map(operator.gt, sizes, self._sizes)):"):
                 w.line("self._sizes = [max(pair) for pair in zip(sizes, self._sizes, strict=True)]")
-                w.line("self._bound, self._slots, self._update = {}, None, None")
+                w.line("self._bound, self._current = {}, None")
+                w.line("self._slots = self._update = None")
                 w.line("self._slots = _arena(self._sizes)")
                 w.line("self._update = self._bind_update()")
         w.line()

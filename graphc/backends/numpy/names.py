@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import keyword
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -39,13 +40,20 @@ _BUILTINS = {name for name in dir(builtins) if name.islower()}
 _RESERVED = frozenset({*_FACE.split(), *_LOCALS.split(), *_FUNCTIONS, *_BUILTINS, *keyword.kwlist})
 
 
+_OTHER = re.compile(r"\W", re.ASCII)
+
+
 def identifier(text: str) -> str:
     """Text as an identifier that begins with a letter. μ stays μ.
 
     Python compares identifiers in the form NFKC, so that form is what is compared here too.
     """
-    normal = unicodedata.normalize("NFKC", text)
-    kept = _shortened("".join(c if f"v{c}".isidentifier() else "_" for c in normal).strip("_"))
+    if text.isascii():
+        text = _OTHER.sub("_", text)
+    else:
+        normal = unicodedata.normalize("NFKC", text)
+        text = "".join(c if f"v{c}".isidentifier() else "_" for c in normal)
+    kept = _shortened(text.strip("_"))
     return kept if kept.isidentifier() else f"v{kept}"  # a digit first, or nothing left
 
 

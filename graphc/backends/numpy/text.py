@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from os.path import basename
 
 from graphc.backends.numpy.names import NameAllocator
@@ -125,6 +126,7 @@ def as_operand(node: Node, number: bool, text: str, user: Node) -> str:
     return f"np.asarray({text}, dtype={DTYPES[node.tensor.kind]})"
 
 
+@cache
 def shape_text(type: Type) -> str:
     """``[n, 64]``, ``label{10}[n]``, ``scalar``."""
     if type.kind != "real":
@@ -137,7 +139,12 @@ def remark(node: Node) -> str:
     span = node.origin.span
     if span is None:
         return shape_text(node.tensor)
-    return f"{shape_text(node.tensor)}  {harmless(basename(span.source.name))}:{span.line}"
+    return f"{shape_text(node.tensor)}  {_file_text(span.source.name)}:{span.line}"
+
+
+@cache
+def _file_text(path: str) -> str:
+    return harmless(basename(path))
 
 
 def leaf_label(node: Node) -> str:

@@ -16,7 +16,18 @@ from graphc.backends.numpy.writer import Writer, quoted
 from graphc.model.program import ModelSpec, Program
 from graphc.schedule import TrainingPlan, likely_sizes, plan_training
 
-__all__ = ["print_trainer"]
+__all__ = ["plan_trainer", "print_trainer"]
+
+
+def plan_trainer(spec: ModelSpec, program: Program, *, reuse: bool = True) -> TrainingPlan:
+    """The plan that a ``Trainer`` is printed from."""
+    return plan_training(
+        program,
+        symbols=symbols_of(spec),
+        dims=likely_sizes(spec),
+        select=select,
+        reuse=reuse,
+    )
 
 
 def print_trainer(
@@ -28,13 +39,7 @@ def print_trainer(
     reuse: bool = True,
 ) -> None:
     """``Trainer``. ``clock_of`` gives, for each length of the run that it must know, the clock."""
-    training = plan_training(
-        program,
-        symbols=symbols_of(spec),
-        dims=likely_sizes(spec),
-        select=select,
-        reuse=reuse,
-    )
+    training = plan_trainer(spec, program, reuse=reuse)
     gradients = GradientsPrinter(spec, training.passes)
     with w.block("class Trainer:"):
         w.docstring(

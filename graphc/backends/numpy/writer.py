@@ -14,8 +14,9 @@ WIDTH = 100
 
 def harmless(text: str) -> str:
     """Text for a comment or a docstring: one line, nothing that ends it, nothing invisible."""
-    kept = (c if c.isprintable() else "?" for c in text)
-    return "".join(kept).replace("\\", "/").replace('"', "'")
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else "?" for c in text)
+    return text.replace("\\", "/").replace('"', "'")
 
 
 def quoted(text: str) -> str:
