@@ -46,7 +46,8 @@ class Fuse:
             ends = [names[node.id] for node in members if node.id in names]
             kind = group_kind(members)
             title = group_title(members, ends, lines, backward=members[0].id in backward)
-            moved.update(group_nodes(graph, [node.id for node in members], kind, title, kept))
+            ids = [*_own_numbers(graph, members), *(node.id for node in members)]
+            moved.update(group_nodes(graph, ids, kind, title, kept))
         program.roots = {key: moved.get(id, id) for key, id in roots.items()}
         return program
 
@@ -183,6 +184,20 @@ class _Grouping:
 def _root_names(roots: Mapping[RootKey, int]) -> dict[int, str]:
     """What each root is called."""
     return {id: name or role for (role, name), id in roots.items()}
+
+
+def _own_numbers(graph: Graph, members: Sequence[Node]) -> list[int]:
+    """Constants of the members' own, which they read from now on: a number belongs to the group
+    that uses it, not to what it is given."""
+    copies: dict[int, int] = {}
+    for node in members:
+        for id in node.inputs:
+            source = graph[id]
+            if isinstance(source.op, Constant) and not source.tensor.shape and id not in copies:
+                copies[id] = graph.add(source.op, (), source.type, source.origin, source.name)
+        if not copies.keys().isdisjoint(node.inputs):
+            graph.set_inputs(node.id, tuple(copies.get(id, id) for id in node.inputs))
+    return list(copies.values())
 
 
 def _backward(graph: Graph, roots: Mapping[RootKey, int]) -> set[int]:

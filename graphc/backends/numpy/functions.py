@@ -38,6 +38,10 @@ __all__ = [
 QUIET = '@np.errstate(all="ignore")'
 """Infinities are the model's affair: a training step reports an objective that is not finite."""
 
+LARGE = 65536
+"""Bytes of values for one example. With more, arrays are let go after their last use: a metric
+takes a whole part of the data as one batch."""
+
 Finish = Callable[[PlainBody, Writer], None]
 
 
@@ -154,7 +158,13 @@ def _print(
     finish: Finish,
 ) -> None:
     hints = {id: label or role for (role, label), id in program.roots.items()}
-    parts = _statements(program, source, ids, hints, finish)
+
+    def end(body: PlainBody, out: Writer) -> None:
+        if body.bytes_an_example > LARGE:
+            body.let_go()
+        finish(body, out)
+
+    parts = _statements(program, source, ids, hints, end)
     _print_parts(w, f"def {name}(state, {source}):", doc, parts)
 
 

@@ -20,6 +20,7 @@ from graphc.backends.numpy.text import (
     atom,
     guarded,
     remark,
+    symbols_in,
     write_sections,
 )
 from graphc.backends.numpy.writer import WIDTH, Writer
@@ -27,7 +28,7 @@ from graphc.ir import Graph, Node, WriteContext
 from graphc.ops.leaves import Clock
 from graphc.ops.logic import Cast
 from graphc.ops.random import Draw
-from graphc.schedule import Groups, How, backward_part, classify, ordered
+from graphc.schedule import Groups, How, array_bytes, backward_part, classify, ordered
 
 __all__ = ["PlainBody"]
 
@@ -130,6 +131,13 @@ class PlainBody:
         )
 
     # -- memory
+
+    @property
+    def bytes_an_example(self) -> int:
+        """Bytes of all computed values in f32 where every symbolic dimension is 1."""
+        one = dict.fromkeys(symbols_in(self.graph), 1)
+        computed = (node for node in self.order if self.how[node.id] == "compute")
+        return sum(array_bytes(node.tensor, "f32", one) for node in computed)
 
     def let_go(self) -> None:
         """Delete arrays after their last use, a few at a time, so that their memory serves again.
