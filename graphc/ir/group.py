@@ -33,7 +33,7 @@ class Group(Operator):
 
     @property
     def members(self) -> list[Node]:
-        """What the group computes, in order."""
+        """What the group computes, and its own constants, in order."""
         return [node for node in self.body.graph.topological() if not _is_operand(node)]
 
     @property

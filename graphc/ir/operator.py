@@ -94,6 +94,8 @@ class WriteContext:
     step: str = "step"
     workspace: tuple[str, ...] = ()
     """Names of the arrays that :meth:`Operator.workspace` asked for; only in ``numpy_into``."""
+    sliced: bool = False
+    """Whether an operand is part of an array, its rows not one behind the other in memory."""
 
     def shape(self, shape: tuple[Size, ...]) -> str:
         """A shape as source: ``(n, 64)``."""
@@ -103,6 +105,11 @@ class WriteContext:
     def once(self, text: str) -> str:
         """An expression that never changes: a printer of repeated steps computes it outside."""
         return text
+
+    @property
+    def dot(self) -> str:
+        """The product of two matrices or vectors: ``np.dot`` is quicker, but copies a slice."""
+        return "np.matmul" if self.sliced else "np.dot"
 
     def size(self, size: Size) -> str:
         if isinstance(size, int):

@@ -98,7 +98,7 @@ class Matmul(Operator):
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
         if w.types[0].rank == w.types[1].rank <= 2:
-            return f"np.dot({args[0]}, {args[1]}, out={out})"
+            return f"{w.dot}({args[0]}, {args[1]}, out={out})"
         return f"np.matmul({args[0]}, {args[1]}, out={out})"
 
     def formula(self, f: Notation, *args: Formula) -> Formula:

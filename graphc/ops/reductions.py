@@ -113,7 +113,7 @@ class Sum(Reduction):
             out = w.once(f"{out}.reshape({'-1' if x.rank == 2 else '()'})")
         (ones,) = w.workspace
         left, right = (args[0], ones) if self.axis[0] == x.rank - 1 else (ones, args[0])
-        return f"np.dot({left}, {right}, out={out})"
+        return f"{w.dot}({left}, {right}, out={out})"
 
     def workspace(self, types: tuple[Type, ...], result: Type) -> tuple[Workspace, ...]:
         (x,) = types

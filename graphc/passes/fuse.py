@@ -18,9 +18,10 @@ from typing import ClassVar
 from graphc.ir import Graph, Group, Node, Size, group_nodes, in_order
 from graphc.model.program import Program, RootKey
 from graphc.ops.leaves import Clock, Constant, Dimension, Item, Leaf
-from graphc.ops.random import Draw
+from graphc.ops.random import Bernoulli, Draw, Normal, Uniform
 from graphc.ops.reductions import Reduction
 from graphc.ops.shapes import Broadcast, Reshape
+from graphc.passes.cleanup import DeadCode
 from graphc.passes.titles import group_kind, group_title, named_lines
 
 __all__ = ["Fuse"]
@@ -49,7 +50,7 @@ class Fuse:
             ids = [*_own_numbers(graph, members), *(node.id for node in members)]
             moved.update(group_nodes(graph, ids, kind, title, kept))
         program.roots = {key: moved.get(id, id) for key, id in roots.items()}
-        return program
+        return DeadCode().apply(program)
 
 
 @dataclass(eq=False)
@@ -135,8 +136,8 @@ class _Grouping:
         self.stage[node.id], self.set_of[node.id] = chosen.stage, chosen
 
     def _sink(self, node: Node) -> None:
-        """Move a node that keeps no large operand alive down to the one set that reads it first,
-        if it fits there: a mask is made where it is used."""
+        """Move an element-wise node, or one made from nothing, down to the one set that reads it
+        first, if it fits there: a mask is made where it is used."""
         own = self.set_of.get(node.id)
         if own is None or not (self._from_outside(node) or node.op.elementwise):
             return
@@ -178,7 +179,8 @@ class _Grouping:
         if isinstance(op, Reshape):
             before, after = self.graph[node.inputs[0]].tensor.shape, node.tensor.shape
             return before == (*after, 1) or after == (*before, 1)
-        return op.elementwise or op.rowwise or isinstance(op, Draw | Broadcast)
+        by_element = isinstance(op, Uniform | Normal | Bernoulli | Broadcast)
+        return op.elementwise or op.rowwise or by_element
 
 
 def _root_names(roots: Mapping[RootKey, int]) -> dict[int, str]:

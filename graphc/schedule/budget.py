@@ -129,10 +129,16 @@ class _Search:
     def _lifetimes(self) -> Lifetimes:
         return Lifetimes(self.program, self.dims)
 
+    @cached_property
+    def _cheap(self) -> list[int]:
+        return [drop.id for drop in cheap_drops(self._lifetimes)]
+
+    def _bytes(self, ids: Iterable[int]) -> int:
+        return sum(map(self._lifetimes.bytes, ids))
+
     def _without_cheap(self) -> TrainingPlan | None:
         """As few of the cheap drops as it takes, cheapest first."""
-        lifetimes = self._lifetimes
-        drops = [drop.id for drop in cheap_drops(lifetimes)]
+        lifetimes, drops = self._lifetimes, self._cheap
 
         def without(count: int) -> _Try:
             return self._try(rematerialised(lifetimes, lifetimes.kept.difference(drops[:count])))
@@ -151,13 +157,20 @@ class _Search:
 
     def _in_stretches(self) -> TrainingPlan | None:
         """The longest stretches that fit."""
-        longer = 1.0
-        for share in SHARES:
-            found = self._stretched(share)
+        start = self._first_likely()
+        for index in (*range(start, len(SHARES)), *range(start)):
+            found = self._stretched(SHARES[index])
             if self._fits(found):
-                return self._longest(found, share, longer).plan
-            longer = share
+                longer = SHARES[index - 1] if index else 1.0
+                return self._longest(found, SHARES[index], longer).plan
         return None
+
+    def _first_likely(self) -> int:
+        """Where to begin among the lengths: a stretch takes at least what is not cheap in it."""
+        assert self.least is not None
+        room = self.budget - (self.least.peak.total - self.least.peak.arena)
+        dear = self._bytes(self._lifetimes.late.difference(self._cheap))
+        return sum(share * dear > room for share in SHARES) % len(SHARES)
 
     def _longest(self, best: _Try, fits: float, longer: float) -> _Try:
         for _ in range(ROUNDS):
@@ -172,7 +185,7 @@ class _Search:
     def _stretched(self, share: float) -> _Try:
         """The forward pass in stretches of a length, and nothing cheap kept in any of them."""
         lifetimes = self._lifetimes
-        limit = int(share * sum(map(lifetimes.bytes, lifetimes.late)))
+        limit = int(share * self._bytes(lifetimes.late))
         inside = Lifetimes(rematerialised(lifetimes, stretches(lifetimes, limit)), self.dims)
         cheap = {drop.id for drop in cheap_drops(inside)}
         return self._try(rematerialised(inside, inside.kept - cheap))

@@ -32,9 +32,7 @@ class Generated:
             expect_products(self.checked.spec, self.checked.roots)
         with deep_recursion(self.checked.spec.path), product_errors():
             program = self.checked.program.copy()
-            return lower(
-                program, products=request.products, cut=request.cut, fuse=request.fuse
-            )
+            return lower(program, products=request.products, cut=request.cut, fuse=request.fuse)
 
     @cached_property
     def source(self) -> str:

@@ -13,7 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 import synthetic
-from test_products import CUTS, EACH, LARGE, MODELS, NO_BATCH, PRODUCTS, fitting, tangents_of
+from features import (
+    CUTS,
+    EACH,
+    FEATURES,
+    LARGE,
+    MODELS,
+    NO_BATCH,
+    PRODUCTS,
+    fitting,
+    tangents_of,
+)
 
 import graphc
 from graphc.schedule import plan_training
@@ -77,7 +87,7 @@ def test_plain_functions_and_their_derivatives_are_the_same(path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(LARGE))
 def test_plain_functions_of_large_models_are_the_same(name: str) -> None:
-    """Their products take long to compile, and are compared in the second tier."""
+    """They take long to compile; their products and steps are compared in the second tier."""
     check_plain_functions(MODELS / f"{name}.gc", [])
 
 
@@ -96,24 +106,29 @@ def trained(module: Any) -> list[dict[str, Any]]:
     return [{"objective": trainer.step(batch), **trainer.state()} for batch in batches]
 
 
-def check_steps(path: Path, precision: Any) -> None:
+def check_steps(given: Path | str, precision: Any = "f64") -> None:
     found, plain, trainer = {}, {}, {}
     for fuse in (True, False):
         for reuse in (True, False):
-            model = graphc.compile(path, precision=precision, fuse=fuse, reuse=reuse)
+            model = graphc.compile(given, precision=precision, fuse=fuse, reuse=reuse)
             plain[fuse, reuse], trainer[fuse, reuse] = model.source.split("class Trainer:")
             found[fuse, reuse] = trained(model.module)
         assert plain[fuse, True] == plain[fuse, False]
         reused = trainer[fuse, True] != trainer[fuse, False]
-        assert reused == (path.stem not in NO_MEMORY_TO_REUSE)
+        assert reused == (model.name not in NO_MEMORY_TO_REUSE)
     assert trainer[True, True] != trainer[False, True]
     for values in found.values():
         same_bits(values, found[False, False])
 
 
-@pytest.mark.parametrize("path", sorted(MODELS.glob("*.gc")), ids=lambda path: path.stem)
+@EACH
 def test_steps_are_the_same(path: Path) -> None:
-    check_steps(path, "f64")
+    check_steps(path)
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_steps_of_features_are_the_same(name: str) -> None:
+    check_steps(FEATURES[name])
 
 
 @pytest.mark.parametrize("path", F32, ids=lambda path: path.stem)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import synthetic
 from allocations import Allocations, counted_allocations
-from test_products import FEATURES
+from features import FEATURES
 
 import graphc
 from graphc.ir import Type
@@ -21,6 +21,14 @@ from graphc.schedule.order import opened
 MODELS = Path(__file__).resolve().parents[2] / "models"
 EACH = pytest.mark.parametrize("path", sorted(MODELS.glob("*.gc")), ids=lambda path: path.stem)
 PRECISIONS = pytest.mark.parametrize("precision", ["f32", "f64"])
+
+TRANSPOSED = """model m
+input x: real[n, 6]
+h = dense{6}(x)
+s = transpose(h) @ tanh(x)
+loss f = mean((s - transpose(s))^2)
+"""
+"""``s`` dies where it is read twice, but the result must not be written over what is still read."""
 
 SORTING = {"argsort", "gather", "gather_adjoint"}
 MAKING_ARRAYS = {"sorted": SORTING, "top_k": SORTING}
@@ -94,3 +102,9 @@ def test_features_that_make_arrays_are_known(name: str) -> None:
     assert making_arrays(model) == MAKING_ARRAYS.get(name, set())
     assert (later.count > 0) == (name in MAKING_ARRAYS)
     assert first_short.peak < SINGLE_NUMBERS or name in MAKING_ARRAYS
+
+
+def test_no_array_is_written_over_while_another_view_of_it_is_read() -> None:
+    """NumPy would see that they overlap, and copy."""
+    _, later = counted_steps(graphc.compile(TRANSPOSED).module)
+    assert later.count == 0

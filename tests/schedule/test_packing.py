@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 from test_plan import check
@@ -11,6 +12,8 @@ import graphc
 from graphc.schedule.memory import aligned
 from graphc.schedule.packing import shared_slots
 from graphc.schedule.training import plan_step
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
 
 Arrays = list[tuple[int, int, int]]
 
@@ -59,20 +62,10 @@ def test_arrays_of_one_size_take_as_many_slots_as_live_at_one_time() -> None:
         assert len(set(shared_slots(arrays))) == most
 
 
-WIDE = """
-model wide
-input x: real[n, 8]
-target y: real[n, 1]
-h = x |> dense{64} |> tanh |> dropout{0.3} |> dense{8} |> relu |> dense{64} |> gelu
-loss l = mean((dense{1}(h) - y)^2)
-train { batch = 128 }
-"""
-
-
 def test_a_packed_plan_is_sound_and_smaller() -> None:
-    program = graphc.compile(WIDE).generated.programs.training
+    program = graphc.compile(MODELS / "transformer.gc").generated.programs.training
     assert program is not None
-    dims = {"n": 128}
+    dims = {"n": 8}
     first, shared = (
         plan_step(program, symbols=["n"], dims=dims, pack=pack).passes for pack in (False, True)
     )
@@ -82,5 +75,5 @@ def test_a_packed_plan_is_sound_and_smaller() -> None:
     def arena(plan) -> int:
         return sum(aligned(slot.bytes("f32", dims)) for slot in plan.slots if not slot.target)
 
-    assert arena(shared) < arena(first)
+    assert arena(shared) < 0.9 * arena(first)
     assert {s.target for s in shared.slots} == {s.target for s in first.slots}

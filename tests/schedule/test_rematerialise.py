@@ -64,8 +64,8 @@ loss l = mean((p - y)^2) + 0.01 * sum(a * exp(c)) / 100
 train { batch = 40 }
 """
 TEXTS = {
-    "tanh": deep(6, "tanh", 48),
-    "dropout": deep(6, "relu |> dropout{0.2}", 48),
+    "tanh": deep(6, "tanh", 192),
+    "dropout": deep(6, "relu |> dropout{0.2}", 192),
     "mixed": MIXED,
 }
 EACH = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
@@ -78,8 +78,10 @@ def training(text: str) -> Program:
 
 
 def sizes(program: Program) -> dict[str, int]:
-    assert program.spec.batch is not None and program.spec.train.batch is not None
-    return {program.spec.batch: program.spec.train.batch}
+    spec = program.spec
+    assert spec.batch is not None
+    assert spec.train.batch is not None
+    return {spec.batch: spec.train.batch}
 
 
 def planned(program: Program, budget: int | None) -> TrainingPlan:
@@ -165,27 +167,48 @@ def test_what_is_computed_again_belongs_to_the_backward_pass(text: str) -> None:
     copies = [node for node in order if is_repeated(node)]
     assert copies
     for node in copies:
-        assert is_backward(node) and node.id in behind
+        assert is_backward(node)
+        assert node.id in behind
         if node.id in again.groups:
             assert again.groups[node.id].body.title.startswith("again: ")
         if node.name:
             assert node.name.endswith(" again")
 
 
-def test_a_copy_is_made_when_it_is_read() -> None:
-    """Of masks and activations: between the adjoint that they meet and the step that reads them."""
-    program = opened(training(TEXTS["dropout"]))
+BARE = """
+model bare
+input x: real[n, 64]
+target y: real[n, 64]
+param A: real[64, 64] ~ normal{0, 0.2}
+param B: real[64, 64] ~ normal{0, 0.2}
+param C: real[64, 64] ~ normal{0, 0.2}
+h = x @ A |> relu |> dropout{0.2}
+k = h @ B |> relu |> dropout{0.2}
+loss l = mean((k @ C - y)^2)
+train { batch = 64 }
+"""
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+def test_a_copy_waits_for_the_adjoint_that_it_meets(fuse: bool) -> None:
+    program = graphc.compile(BARE, fuse=fuse).generated.programs.training
+    assert program is not None
+    program = opened(program)
     lifetimes = Lifetimes(program, sizes(program))
     cheap = {drop.id for drop in cheap_drops(lifetimes)}
-    again = rematerialised(lifetimes, lifetimes.kept - cheap)
-    order = ordered(again.graph, step_roots(again).values(), again.groups)
+    graph = (again := rematerialised(lifetimes, lifetimes.kept - cheap)).graph
+    order = ordered(graph, step_roots(again).values(), again.groups)
     place = {node.id: i for i, node in enumerate(order)}
-    copies = [node for node in order if is_repeated(node)]
-    for node in copies:
-        first = min(place[i] for i in again.graph.users(node.id))
-        between = order[place[node.id] + 1 : first]
-        matrices = [other for other in between if other.op.name == "matmul"]
-        assert len(matrices) <= 2, "those of one layer"
+    met = 0
+    for node in order:
+        if node.op.name != "matmul" or is_repeated(node):
+            continue
+        sources = [graph[i].inputs[0] if graph[i].op.view else i for i in node.inputs]
+        copies = [i for i in sources if is_repeated(graph[i])]
+        for copy in copies:
+            met += 1
+            assert all(place[i] < place[copy] for i in sources if i != copy)
+    assert met == 2
 
 
 def test_what_is_cheap() -> None:
@@ -193,7 +216,7 @@ def test_what_is_cheap() -> None:
     lifetimes = Lifetimes(program, sizes(program))
     dropped = {lifetimes.graph[drop.id].op.name for drop in cheap_drops(lifetimes)}
     assert "multiply" in dropped
-    assert "matmul" not in dropped and "add" not in dropped
+    assert not dropped & {"matmul", "add"}
     costs = [drop.cost for drop in cheap_drops(lifetimes)]
     assert costs == sorted(costs)
 
@@ -208,8 +231,18 @@ def test_stretches_keep_their_borders_and_the_last_one() -> None:
     last = {"h12", "h11", "h10"}
     assert last <= stay
     assert 2 <= len(stay - last) <= 4, stay
-    few = {id for id in stretches(lifetimes, 0) if id in lifetimes.late}
-    assert few <= lifetimes.late
+
+
+def test_borders_stay_when_cheap_values_go() -> None:
+    """Copies are computed from them, so they are there anyway."""
+    program = opened(training(deep(12, "tanh", 64, width=4)))
+    lifetimes = Lifetimes(program, sizes(program))
+    limit = sum(map(lifetimes.bytes, lifetimes.late)) // 4
+    inside = Lifetimes(rematerialised(lifetimes, stretches(lifetimes, limit)), sizes(program))
+    assert inside.sources & inside.late
+    dropped = {drop.id for drop in cheap_drops(inside)}
+    assert dropped
+    assert not dropped & inside.sources
 
 
 # ----------------------------------------------------------------------------- the budget
@@ -230,7 +263,7 @@ def test_a_plan_fits_its_budget(text: str) -> None:
             break
         check(plan.passes)
         assert peak_of(program, plan).total <= budget
-        assert flops_of(plan, dims) < 1.5 * flops_of(free, dims)
+        assert flops_of(plan, dims) < 2 * flops_of(free, dims)  # forward: at most three times
         reached.append(percent)
     assert len(reached) >= 3
 
@@ -239,7 +272,7 @@ def test_the_last_value_that_fits_is_the_one_in_the_message() -> None:
     program = training(TEXTS["tanh"])
     with pytest.raises(BudgetError) as caught:
         planned(program, 1)
-    assert "of batch 48 takes" in caught.value.message
+    assert "of batch 192 takes" in caught.value.message
     number = float(caught.value.message.split(" takes ")[1].split(" KB at least")[0])
     least = round(number * 1000)
     assert peak_of(program, planned(program, least)).total <= least
@@ -279,7 +312,7 @@ def test_operations_grow_as_memory_shrinks() -> None:
     program = training(deep(10, "relu |> dropout{0.2}", 1024))
     dims = sizes(program)
     whole = peak_of(program, planned(program, None))
-    budgets = [whole.total - whole.arena * part // 10 for part in range(0, 7)]
+    budgets = [whole.total - whole.arena * part // 10 for part in range(7)]
     counts = [flops_of(planned(program, budget), dims) for budget in budgets]
     assert counts == sorted(counts)
     assert counts[0] < counts[-1]

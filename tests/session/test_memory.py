@@ -20,21 +20,23 @@ model deep
 input  x: real[n, 32]
 target y: label{5}[n]
 h = x
-repeat 12 as i { h = h |> dense{32} |> relu |> dropout{0.1} }
+repeat i in 1..12 { h = h |> dense{32} |> relu |> dropout{0.1} }
 loss ce = cross_entropy(dense{5}(h), y)
 train { batch = 512 }
 """
+# In "exp" the gradient of the first term is the product that the loss sums. NumPy sums a product
+# that nobody else reads by an inner product, with other roundings: the second, never the first.
 TEXTS = {
     "deep": DEEP,
     "tanh": DEEP.replace("relu |> dropout{0.1}", "tanh"),
     "exp": """
 model poisson
 input x: real[n, 64]
-target y: real[n, 32]
-u = x |> dense{64} |> gelu |> dense{32}
-v = x |> dense{64} |> gelu |> dense{32}
-loss l = mean(y * exp(u / 10)) + sum(exp(v / 10) * exp(u / 10)) / 1000
-train { batch = 512 }
+target y: real[n, 64]
+u = x
+repeat i in 1..6 { u = u |> dense{64} |> gelu }
+loss l = sum(y * exp(u)) + sum(y * cos(u))
+train { batch = 1024 }
 """,
     "lenet5": MODELS / "lenet5.gc",
 }
@@ -71,6 +73,11 @@ def measured(model: graphc.Model, steps: int = 2) -> tuple[int, list[float], dic
     return peak, objectives, {name: array.tobytes() for name, array in trainer.state().items()}
 
 
+def forward_pass(source: str) -> str:
+    """The statements of a trainer's forward pass."""
+    return source.split("class Trainer:")[1].split("# forward\n")[1].split("# backward\n")[0]
+
+
 def least(model: graphc.Model) -> int:
     """The smallest budget, by the error that a smaller one gives."""
     with pytest.raises(graphc.RunError) as caught:
@@ -88,6 +95,7 @@ def test_training_is_the_same_to_the_last_bit_and_fits(text: str | Path) -> None
     for budget in (smallest, (smallest + peak) // 2):
         model = compiled(text, memory=budget)
         assert model.source != free.source
+        assert forward_pass(model.source) == forward_pass(free.source)
         taken, found, ended = measured(model)
         assert found == objectives
         assert ended == state
@@ -113,7 +121,6 @@ def test_the_source_says_what_is_computed_again_and_passes_its_self_test(tmp_pat
     backward = model.source.split("# backward\n")[-1]
     assert "# again: " in backward
     assert "_again" in backward
-    assert "again" not in model.source.split("# backward\n")[0].split("# forward")[-1]
     path = tmp_path / "deep.py"
     model.save(path)
     run = subprocess.run(

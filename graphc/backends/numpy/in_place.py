@@ -26,8 +26,9 @@ from graphc.backends.numpy.text import (
 from graphc.backends.numpy.writer import WIDTH, Writer, harmless, quoted
 from graphc.ir import UNICODE, Formula, Node, Size, Type, Workspace, WriteContext
 from graphc.ops.leaves import Clock, Input
+from graphc.ops.logic import StopGradient
 from graphc.ops.random import Draw
-from graphc.ops.shapes import Transpose
+from graphc.ops.shapes import Reshape, Transpose
 from graphc.schedule import Plan, Step
 
 __all__ = ["InPlace", "write_functions", "write_run_lengths"]
@@ -314,7 +315,24 @@ class InPlace:
 
     def _context(self, node: Node, workspace: tuple[str, ...] = ()) -> _Context:
         types = tuple(self.graph[i].tensor for i in node.inputs)
-        return _Context(types, node.tensor, self.dims, real="real", workspace=workspace, body=self)
+        sliced = any(self._is_slice(i) for i in node.inputs)
+        return _Context(
+            types,
+            node.tensor,
+            self.dims,
+            real="real",
+            workspace=workspace,
+            sliced=sliced,
+            body=self,
+        )
+
+    def _is_slice(self, id: int) -> bool:
+        """Whether a value is part of an array, not all of it in some order."""
+        while self.how[id] == "view":
+            if not isinstance(self.graph[id].op, Reshape | StopGradient | Transpose):
+                return True
+            id = self.graph[id].inputs[0]
+        return False
 
     # -- writing
 
