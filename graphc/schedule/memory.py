@@ -14,7 +14,17 @@ from typing import Literal
 
 from graphc.ir import Kind, Size, Type
 
-__all__ = ["ALIGNMENT", "Arena", "Precision", "Slot", "aligned", "array_bytes", "size_value"]
+__all__ = [
+    "ALIGNMENT",
+    "Arena",
+    "Precision",
+    "Slot",
+    "aligned",
+    "array_bytes",
+    "item_bytes",
+    "likely_bytes",
+    "size_value",
+]
 
 Precision = Literal["f32", "f64"]
 
@@ -64,6 +74,11 @@ class Slot:
         return max(
             size_value(size, dims) * item_bytes(kind, precision) for kind, size in self.residents
         )
+
+
+def likely_bytes(slot: Slot, precision: Precision, dims: Mapping[str, int]) -> int:
+    """Bytes of a slot, dimensions of which nothing is known taken for 64."""
+    return slot.bytes(precision, _Nominal(dims))
 
 
 @dataclass

@@ -12,7 +12,7 @@ from graphc.ir import Body, Group, Node, Operand
 from graphc.model.program import ModelSpec, Program
 from graphc.ops.leaves import Flat
 from graphc.passes.updates import DECAY
-from graphc.schedule.memory import Slot
+from graphc.schedule.memory import Precision, Slot, likely_bytes
 from graphc.schedule.order import opened
 from graphc.schedule.packing import packed
 from graphc.schedule.plan import Plan, plan, plan_update
@@ -79,7 +79,8 @@ def plan_step(
     updates = []
     for node in update_groups(program):
         update = _update(program, node)
-        updates.append(replace(update, places=_placed(update, slots, reuse)))
+        places = _placed(update, slots, program.spec.train.precision, dims or {}, reuse)
+        updates.append(replace(update, places=places))
     return TrainingPlan(replace(passes, slots=tuple(slots)), tuple(updates))
 
 
@@ -102,15 +103,22 @@ def _update(program: Program, node: Node) -> UpdatePlan:
     return UpdatePlan(body.title, body, tuple(labels), first.count, planned, {}, decay)
 
 
-def _placed(update: UpdatePlan, slots: list[Slot], reuse: bool) -> dict[int, int]:
-    """Slots of the arena for an update's scratch: the first ones that are free by then."""
+def _placed(
+    update: UpdatePlan,
+    slots: list[Slot],
+    precision: Precision,
+    dims: Mapping[str, int],
+    reuse: bool,
+) -> dict[int, int]:
+    """Slots of the arena for an update's scratch: the longest of those that are free by then."""
     places: dict[int, int] = {}
     for own in update.plan.slots:
         if own.target:
             continue
         taken = places.values()
         free = [s for s in slots if reuse and not (s.target or s.kept or s.id in taken)]
-        slot = free[0] if free else Slot(len(slots), ())
+        longest = max(free, key=lambda s: likely_bytes(s, precision, dims), default=None)
+        slot = longest or Slot(len(slots), ())
         residents = (*slot.residents, *((kind, update.tile) for kind, _ in own.residents))
         slots[slot.id : slot.id + 1] = [replace(slot, residents=tuple(dict.fromkeys(residents)))]
         places[own.id] = slot.id

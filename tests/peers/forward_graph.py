@@ -26,6 +26,7 @@ from graphc.passes.regularize import Regularize
 
 STRUCTURAL = {
     "operand": "a body's formal operand: inlining replaces it",
+    "group": "it is made last, of operators that have rows",
     "call": "inlining replaces it by its expansion",
     "item": "inlining replaces it by one of the results",
     "if_training": "the projection replaces it by one of its operands",

@@ -42,7 +42,9 @@ def test_ten_steps(name: str) -> None:
         for group in model.spec.groups:
             state |= updated(library, group, state, gradients)
         state["step"] = np.array(step + 1)
-    final = {name: trainer.state()[name] for name in state}
+    units = {name: entry.get("unit", 1) for name, entry in model.module.signature["state"].items()}
+    after = trainer.state()
+    final = {name: after[name] * units.get(name, 1) for name in state}  # as the rule writes them
     agree(name, final, state)
 
 
@@ -52,7 +54,7 @@ def updated(library, group: OptimizerGroup, state: dict, gradients: dict) -> dic
     graph, new = Forward(body.graph, {}), {}
     clocks = {"t": library.tensor(np.array(float(state["step"]) + 1), real)}
     for name in group.parameters:
-        keys = [f"{name}:{own}" for own, _ in group.states]
+        keys = [f"{name}:{own.name}" for own in group.states]
         given = [state[name], gradients[name], *(state[key] for key in keys)]
         known = {
             id: library.tensor(np.asarray(value).reshape(-1), real)

@@ -267,7 +267,7 @@ class InPlace:
             drawn = re.match(r"_\w+_into\((\w+)", text)
             match = re.match(r"(?:np\.)?_?(\w+)", text)
             stem = f"draw_{drawn[1]}" if drawn else match[1] if match else "fixed"
-            name = self._once[text] = self.names.fresh(_STEMS.get(stem, stem))
+            name = self._once[text] = self.names.fresh(stem)
             self.bind.line(f"{name} = {text}")
         return self._once[text]
 
