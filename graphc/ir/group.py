@@ -78,6 +78,7 @@ def group_nodes(
         node = graph[id]
         places = tuple(where[i] for i in node.inputs)
         where[id] = inner.add(node.op, places, node.type, node.origin, node.name)
+        inner[where[id]].verified = node.verified
     results = [id for id in ids if id in kept or not members.issuperset(graph.users(id))]
     body = Body(
         title=title,

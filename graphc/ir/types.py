@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from graphc.ir.dims import Size, product
@@ -30,7 +31,7 @@ class Type:
     @property
     def size(self) -> Size:
         """Number of elements."""
-        return product(self.shape)
+        return _elements(self.shape)
 
     def with_shape(self, shape: tuple[Size, ...]) -> Type:
         return Type(self.kind, shape, self.classes)
@@ -38,6 +39,11 @@ class Type:
     def __str__(self) -> str:
         kind = f"label{{{self.classes}}}" if self.kind == "label" else self.kind
         return f"{kind}[{', '.join(map(str, self.shape))}]" if self.shape else kind
+
+
+@cache
+def _elements(shape: tuple[Size, ...]) -> Size:
+    return product(shape)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,16 +99,19 @@ def print_gradients(w: Writer, programs: Programs) -> None:
     assert programs.evaluation is not None
     assert programs.training is not None
     doc = "The objective and its gradient by each parameter. Nothing is changed."
-    texts = [_gradient_body(program) for program in (programs.evaluation, programs.training)]
-    if texts[0].lines == texts[1].lines and not programs.training.named("next"):
+    evaluation = _gradient_body(programs.evaluation)
+    if not programs.training.named("next") and (
+        programs.training.graph is programs.evaluation.graph
+        or _gradient_body(programs.training).lines == evaluation.lines
+    ):
         head = "def loss_and_gradients(state, batch, training=False):"
-        _print_parts(w, head, doc, texts[0])
+        _print_parts(w, head, doc, evaluation)
         return
     _print_parts(
         w,
         "def _evaluation(state, batch):",
         "The objective and its gradients in evaluation.",
-        texts[0],
+        evaluation,
     )
     next_doc = "The objective, its gradients and the next values of states, in training."
     following = _gradient_body(programs.training, following=True)

@@ -68,10 +68,16 @@ def print_module(
 
 def _opened(programs: Programs) -> Programs:
     """The programs with their groups open, for statements are written one by one."""
+    training = programs.training and opened(programs.training)
+    evaluation = programs.evaluation
+    if training is not None and evaluation is not None:
+        shared = programs.training is not None and evaluation.graph is programs.training.graph
+        roots = {key: training.roots[key] for key in evaluation.roots} if shared else {}
+        evaluation = replace(training, roots=roots) if shared else opened(evaluation)
     return replace(
         programs,
-        training=programs.training and opened(programs.training),
-        evaluation=programs.evaluation and opened(programs.evaluation),
+        training=training,
+        evaluation=evaluation,
         losses=opened(programs.losses),
         metrics=opened(programs.metrics),
         prediction=opened(programs.prediction),
