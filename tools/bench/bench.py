@@ -27,6 +27,7 @@ from pathlib import Path
 from figures import ROOT, processor, spread
 from first_step import model_text
 from first_steps import first_steps
+from step_memory import step_memory
 
 STEP_MODEL = """model bench
 input x: real[n, {inputs}]
@@ -268,6 +269,7 @@ def main() -> None:
         ("Start-up", processes(repeat)),
         ("Compile time", compile_times(depths, min(repeat, 3))),
         ("Training step, f32", step_times(repeat, 300 if options.quick else 1500)),
+        ("Memory of a training step", step_memory()),
         ("An epoch from a cold start", epoch_from_cold()),
     ]
     # After the memory of graphc's processes is known: the largest of all is looked at.
