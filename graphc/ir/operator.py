@@ -106,6 +106,10 @@ class WriteContext:
         """An expression that never changes: a printer of repeated steps computes it outside."""
         return text
 
+    def fixed(self, text: str) -> str:
+        """One that is the same for batches of any size too: it is computed once and for all."""
+        return text
+
     @property
     def dot(self) -> str:
         """The product of two matrices or vectors: ``np.dot`` is quicker, but copies a slice."""
@@ -138,6 +142,8 @@ class Operator:
     rowwise: ClassVar[bool] = False
     """A row of the result, which is what lies along the last axis, depends on the same row of the
     operands alone. What is element-wise need not say so."""
+    numbers: ClassVar[int] = 0
+    """Single numbers that ``numpy_into`` keeps as arrays from step to step, at most."""
     flops: ClassVar[int] = 1
     """Floating-point operations an element of the result, by the table at :meth:`cost`."""
 

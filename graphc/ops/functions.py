@@ -280,6 +280,7 @@ class Erf(Function):
     """Error function, 2/√π·∫₀ˣ exp(−t²) dt."""
 
     name = "erf"
+    numbers = 29
 
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> Value:
         return 2.0 / math.sqrt(math.pi) * (-(xs[0] * xs[0])).apply("exp")
@@ -288,7 +289,8 @@ class Erf(Function):
         return f"_erf({args[0]})"
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
-        erf = w.once(f"_erf_function({', '.join(w.workspace)})")
+        numbers = w.fixed(f"_erf_numbers({w.real})")
+        erf = w.once(f"_erf_function({', '.join(w.workspace)}, {numbers})")
         return f"{erf}({args[0]}, {out})"
 
     def may_overwrite(self, i: int) -> bool:

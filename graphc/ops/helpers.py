@@ -32,19 +32,24 @@ def _uniform_source(seed: int, place: int) -> Any:
 def _uniform(shape: Any, seed: int, place: int, step: int, real: Any) -> Array:
     """Uniform on [0, 1)."""
     out = np.empty(shape, real)
-    _uniform_into(out, np.empty(out.size), seed, place)(step)
+    numbers = _uniform_numbers(real)
+    _uniform_into(out, np.empty(out.size), _uniform_source(seed, place), numbers)(step)
     return out
 
 
-def _uniform_into(out: Any, scratch: Any, seed: int, place: int) -> Any:
+def _uniform_numbers(real: Any) -> Any:
+    """2 to the number of bits that a type holds, and its inverse, as arrays."""
+    bits = np.finfo(real).nmant + 1
+    return np.array(2.0**bits), np.array(2.0**-bits)
+
+
+def _uniform_into(out: Any, scratch: Any, fill: Any, numbers: Any) -> Any:
     """A function of the step that fills `out` with uniform numbers on [0, 1), as many leading
     bits of a word each as `out` holds; `scratch` has 8 bytes an element."""
-    fill, flat = _uniform_source(seed, place), out.reshape(-1)
+    flat = out.reshape(-1)
     if out.dtype == np.float64:
         return lambda step: fill(flat, step)
-    u = scratch.view(np.float64)[: out.size]
-    bits = np.finfo(out.dtype).nmant + 1
-    up, down = np.array(2.0**bits), np.array(2.0**-bits)
+    u, (up, down) = scratch.view(np.float64)[: out.size], numbers
 
     def draw(step):  # type: ignore[no-untyped-def]
         fill(u, step)
@@ -58,17 +63,22 @@ def _uniform_into(out: Any, scratch: Any, seed: int, place: int) -> Any:
 def _normal(shape: Any, seed: int, place: int, step: int, real: Any) -> Array:
     """Standard normal."""
     out = np.empty(shape, real)
-    _normal_into(out, np.empty(2 * out.size), seed, place)(step)
+    fill = _uniform_source(seed, place)
+    _normal_into(out, np.empty(2 * out.size), fill, _normal_numbers())(step)
     return out
 
 
-def _normal_into(out: Any, scratch: Any, seed: int, place: int) -> Any:
+def _normal_numbers() -> Any:
+    """1, −2 and 2·π as arrays."""
+    return np.array(1.0), np.array(-2.0), np.array(2.0 * np.pi)
+
+
+def _normal_into(out: Any, scratch: Any, fill: Any, numbers: Any) -> Any:
     """A function of the step that fills `out` with standard normal numbers by Box and Muller, two
     words each; `scratch` has 16 bytes an element."""
-    fill, flat = _uniform_source(seed, place), out.reshape(-1)
+    flat, (one, minus_two, turn) = out.reshape(-1), numbers
     u = scratch.view(np.float64)[: 2 * out.size]
     radius, angle = u[0::2], u[1::2]
-    one, minus_two, turn = np.array(1.0), np.array(-2.0), np.array(2.0 * np.pi)
 
     def draw(step):  # type: ignore[no-untyped-def]
         fill(u, step)
@@ -95,23 +105,27 @@ def _orthogonal(shape: Any, seed: int, place: int, step: int, real: Any) -> Arra
 def _bernoulli(p: float, shape: Any, seed: int, place: int, step: int) -> Array:
     """True with probability p, in steps of 1/65536."""
     out = np.empty(shape, np.bool_)
-    _bernoulli_into(out, np.empty(out.size // 3 + 1), seed, place)(p, step)
+    fill = _uniform_source(seed, place)
+    _bernoulli_into(out, np.empty(out.size // 3 + 1), fill, _bernoulli_numbers())(p, step)
     return out
 
 
-def _bernoulli_into(out: Any, scratch: Any, seed: int, place: int) -> Any:
+def _bernoulli_numbers() -> Any:
+    """16, shifts by 16 and 32 bits, and two places for numbers of a step, as arrays."""
+    by_16, by_32 = np.array(16, dtype=np.uint64), np.array(32, dtype=np.uint64)
+    return np.array(16.0), by_16, by_32, np.empty(()), np.empty((), dtype=np.uint64)
+
+
+def _bernoulli_into(out: Any, scratch: Any, fill: Any, numbers: Any) -> Any:
     """A function of p and the step that fills `out` with truth values, true with probability p in
     steps of 1/65536. A uniform number serves one element of each third of `out`, by 16 bits for
     each, the leading ones first; `scratch` has 8 bytes for three elements."""
-    fill, flat = _uniform_source(seed, place), out.reshape(-1)
+    flat, (sixteen, by_16, by_32, level, limit) = out.reshape(-1), numbers
     third = -(-out.size // 3)
     u = scratch.view(np.float64)[:third]
     bits = u.view(np.uint64)
     first, second, last = flat[:third], flat[third : 2 * third], flat[2 * third :]
     bits_of_second, bits_of_last = bits[: second.size], bits[: last.size]
-    sixteen, level = np.array(16.0), np.empty(())
-    by_16, by_32 = np.array(16, dtype=np.uint64), np.array(32, dtype=np.uint64)
-    limit = np.empty((), dtype=np.uint64)
 
     def draw(p, step):  # type: ignore[no-untyped-def]
         threshold = round(float(p) * 65536)
@@ -265,14 +279,15 @@ def _erf(x: Any) -> Array:
     """Error function."""
     x = np.asarray(x)
     out, y, z, p, q = (np.empty_like(x) for _ in range(5))
-    _erf_function(y, z, p, q, np.empty(x.shape, np.bool_))(x, out)
+    far = np.empty(x.shape, np.bool_)
+    _erf_function(y, z, p, q, far, _erf_numbers(x.dtype))(x, out)
     return out[()]
 
 
-def _erf_function(y: Any, z: Any, p: Any, q: Any, far: Any) -> Any:
-    """A function of (x, out): the error function by rational approximations, W. J. Cody, Rational
-    Chebyshev Approximations for the Error Function, Mathematics of Computation 23 (1969). What
-    is given is scratch of the shape of x, the last of it for truth values."""
+def _erf_numbers(real: Any) -> Any:
+    """Coefficients of the error function near 0 and far from it, highest power first: W. J. Cody,
+    Rational Chebyshev Approximations for the Error Function, Mathematics of Computation 23 (1969);
+    and 1, where far begins, and where all is 1."""
     near_p = [1.85777706184603153e-1, 3.16112374387056560, 1.13864154151050156e2]
     near_q = [1.0, 2.36012909523441209e1, 2.44024637934444173e2]
     near_p += [3.77485237685302021e2, 3.20937758913846947e3]
@@ -284,7 +299,12 @@ def _erf_function(y: Any, z: Any, p: Any, q: Any, far: Any) -> Any:
     far_p += [1.71204761263407058e3, 2.05107837782607147e3, 1.23033935479799725e3]
     far_q += [4.36261909014324716e3, 3.43936767414372164e3, 1.23033935480374942e3]
     rows = (near_p, near_q, far_p, far_q, [1.0, 0.46875, 6.0])
-    numbers = [[np.array(number, dtype=y.dtype) for number in row] for row in rows]
+    return [[np.array(number, dtype=real) for number in row] for row in rows]
+
+
+def _erf_function(y: Any, z: Any, p: Any, q: Any, far: Any, numbers: Any) -> Any:
+    """A function of (x, out): the error function by rational approximations. What is given first
+    is scratch of the shape of x, the last of it for truth values."""
     over_near, under_near, over_far, under_far, (one, edge, largest) = numbers
 
     def erf(x, out):  # type: ignore[no-untyped-def]
@@ -339,11 +359,14 @@ def _recurrence_into(
 FUNCTIONS = [
     _uniform_source,
     _uniform,
+    _uniform_numbers,
     _uniform_into,
     _normal,
+    _normal_numbers,
     _normal_into,
     _orthogonal,
     _bernoulli,
+    _bernoulli_numbers,
     _bernoulli_into,
     _taken,
     _placed,
@@ -358,6 +381,7 @@ FUNCTIONS = [
     _select,
     _polynomial,
     _erf,
+    _erf_numbers,
     _erf_function,
     _product_before,
     _recurrence,

@@ -157,7 +157,7 @@ class OneHot(Operator):
         return f"np.eye({w.types[0].classes}, dtype={w.real})[{args[0]}]"
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
-        every = w.once(f"np.arange({w.types[0].classes})")
+        every = w.fixed(f"np.arange({w.types[0].classes})")
         return f"np.equal({args[0]}[..., None], {every}, out={out})"
 
     @classmethod

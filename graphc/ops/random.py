@@ -64,10 +64,11 @@ class Draw(Operator):
     def where(self, w: WriteContext) -> str:
         return f"{w.shape(self.shape)}, {w.seed}, 0x{place_key(self.place):016X}, {w.step}"
 
-    def drawer(self, w: WriteContext, helper: str, out: str) -> str:
-        """The function that fills ``out``: it keeps a generator from step to step."""
-        operands = f"{out}, {w.workspace[0]}, {w.seed}, 0x{place_key(self.place):016X}"
-        return w.once(f"{helper}({operands})")
+    def drawer(self, w: WriteContext, name: str, out: str, real: str = "") -> str:
+        """The function that fills ``out``: its generator is kept from step to step."""
+        fill = w.fixed(f"_uniform_source({w.seed}, 0x{place_key(self.place):016X})")
+        numbers = w.fixed(f"_{name}_numbers({real})")
+        return w.once(f"_{name}_into({out}, {w.workspace[0]}, {fill}, {numbers})")
 
     def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> None:
         return None
@@ -78,6 +79,7 @@ class Uniform(Draw):
     """Uniform on [0, 1)."""
 
     name, arity = "draw_uniform", 0
+    numbers = 2
     shape: tuple[Size, ...]
     place: str
 
@@ -91,7 +93,7 @@ class Uniform(Draw):
         return f"_uniform({self.where(w)}, {w.real})"
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
-        return f"{self.drawer(w, '_uniform_into', out)}({w.step})"
+        return f"{self.drawer(w, 'uniform', out, w.real)}({w.step})"
 
     def workspace(self, types: tuple[Type, ...], result: Type) -> tuple[Workspace, ...]:
         return (_words(product(self.shape)),)
@@ -102,6 +104,7 @@ class Normal(Draw):
     """Normal with mean 0 and standard deviation 1."""
 
     name, arity = "draw_normal", 0
+    numbers = 3
     flops = 26  # √(−2·log(1 − u))·cos(2π·v): log and cos 8, root 4, and six with making u and v
     shape: tuple[Size, ...]
     place: str
@@ -116,7 +119,7 @@ class Normal(Draw):
         return f"_normal({self.where(w)}, {w.real})"
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
-        return f"{self.drawer(w, '_normal_into', out)}({w.step})"
+        return f"{self.drawer(w, 'normal', out)}({w.step})"
 
     def workspace(self, types: tuple[Type, ...], result: Type) -> tuple[Workspace, ...]:
         return (_words(2 * product(self.shape)),)
@@ -163,6 +166,7 @@ class Bernoulli(Draw):
     """True with the probability that the scalar operand holds, in steps of 1/65536."""
 
     name, arity = "draw_bernoulli", 1
+    numbers = 5
     shape: tuple[Size, ...]
     place: str
 
@@ -173,7 +177,7 @@ class Bernoulli(Draw):
         return f"_bernoulli({args[0]}, {self.where(w)})"
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
-        return f"{self.drawer(w, '_bernoulli_into', out)}({args[0]}, {w.step})"
+        return f"{self.drawer(w, 'bernoulli', out)}({args[0]}, {w.step})"
 
     def workspace(self, types: tuple[Type, ...], result: Type) -> tuple[Workspace, ...]:
         return (_words(_third(product(self.shape))),)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from graphc.ir import Graph, Node
 from graphc.model.program import COUNTERS, ModelSpec
-from graphc.ops.random import Draw
 from graphc.schedule.memory import (
     ALIGNMENT,
     Precision,
@@ -27,12 +26,6 @@ __all__ = ["Peak", "peak", "tile_dims"]
 
 NUMBER = 8
 """Bytes of an array of no dimension, at most."""
-
-BATCH_SIZES = 2
-"""Sizes of batches that a run has: full ones and a last short one. Each has its own draws."""
-
-DRAW = 5 * NUMBER
-"""Numbers that a draw keeps."""
 
 PASSING = 32 * NUMBER
 """What NumPy makes of single numbers and of a generator's state on the way; freed at once."""
@@ -102,14 +95,13 @@ def _states(spec: ModelSpec) -> int:
 
 def _numbers(plan: Plan) -> int:
     """Each number as an array, the operands and the result of each function of numbers, and what
-    draws keep."""
+    operators keep."""
     total = 0
     for step in plan.steps:
         node = step.node
-        if isinstance(node.op, Draw):
-            total += BATCH_SIZES * DRAW
-        elif step.how == "scalar":
-            total += NUMBER * (1 + BATCH_SIZES * (len(node.inputs) + 1))
+        total += NUMBER * node.op.numbers
+        if step.how == "scalar":
+            total += NUMBER * (2 + len(node.inputs))
         elif step.how in ("literal", "static") and not node.tensor.shape:
             total += NUMBER
     return total

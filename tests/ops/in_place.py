@@ -27,6 +27,9 @@ class OnceContext(WriteContext):
             self.kept[name] = text
         return name
 
+    def fixed(self, text: str) -> str:
+        return self.once(text)
+
 
 @dataclass
 class InPlaceRun:

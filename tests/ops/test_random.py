@@ -111,9 +111,10 @@ def test_steps_places_and_seeds_are_apart():
 @pytest.mark.parametrize("real", [np.float32, np.float64])
 def test_a_generator_that_is_kept_draws_the_same_at_any_step(real: type):
     out, truths, scratch = np.empty((3, 5), real), np.empty((3, 5), bool), np.empty(30, np.int64)
-    uniform = helpers._uniform_into(out, scratch, 9, 8)
-    normal = helpers._normal_into(out, scratch, 9, 8)
-    bernoulli = helpers._bernoulli_into(truths, scratch, 9, 8)
+    fill = helpers._uniform_source(9, 8)
+    uniform = helpers._uniform_into(out, scratch, fill, helpers._uniform_numbers(out.dtype))
+    normal = helpers._normal_into(out, scratch, fill, helpers._normal_numbers())
+    bernoulli = helpers._bernoulli_into(truths, scratch, fill, helpers._bernoulli_numbers())
     for step, p in ((5, 0.3), (0, 1.0), (5, 0.3), (6, 0.3), (7, 0.4)):
         uniform(step)
         np.testing.assert_array_equal(out, helpers._uniform((3, 5), 9, 8, step, real))

@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from graphc.backends.numpy.names import NameAllocator, name_values
 from graphc.backends.numpy.text import (
     CLOCKS_OF_A_RUN,
@@ -44,9 +46,13 @@ _CALL = re.compile(r"(?<![\w.])np\.([a-z_0-9]+(?:\.(?:reduce|at))?)\(")
 
 @dataclass
 class _Context(WriteContext):
-    """Lets operators put what never changes outside the step."""
+    """Lets operators put what never changes outside the step, or outside of all steps."""
 
     body: InPlace | None = None
+
+    def fixed(self, text: str) -> str:
+        assert self.body is not None
+        return self.body.fixed(text)
 
     def once(self, text: str) -> str:
         assert self.body is not None
@@ -165,7 +171,7 @@ class InPlace:
             literal = all(self.how[i] == "literal" for i in node.inputs)
             text = node.op.numpy(self._context(node), *guarded(node, args, literal))
             lines = self.bind if node.id in self.plan.varying else self.held
-            lines.line(f"{name} = {text}", remark(node))
+            lines.line(f"{name} = {self._singly(text)}", remark(node))
 
     def _static_array(self, node: Node, args: list[str]) -> str:
         numbers = [not self.graph[i].tensor.shape for i in node.inputs]
@@ -186,7 +192,7 @@ class InPlace:
         name = self.value[node.id] = self.called[node.id]
         args = [self.value[i] for i in node.inputs]
         text = f"{name} = {node.op.numpy(self._context(node), *args)}"
-        self.numbers.append(_CALL.sub(self._single, text))
+        self.numbers.append(self._singly(text))
 
     def view(self, step: Step) -> None:
         """A view of a fixed array is made once, any other in every step. A gradient that views
@@ -271,6 +277,14 @@ class InPlace:
             self.bind.line(f"{name} = {text}")
         return self._once[text]
 
+    def fixed(self, text: str) -> str:
+        """A variable that holds an expression, computed once for batches of all sizes."""
+        if text not in self._once:
+            match = re.match(r"(?:np\.)?_?(\w+)", text)
+            name = self._once[text] = self.names.fresh(match[1] if match else "fixed")
+            self.held.line(f"{name} = self._constant({quoted(name)}, lambda: {text})")
+        return self._once[text]
+
     def loaded(self, wanted: str, text: str) -> str:
         """A variable of something that the trainer holds."""
         if text not in self._loaded:
@@ -307,10 +321,16 @@ class InPlace:
             self.functions[name] = self.names.function(name.replace(".", "_"))
         return f"{self.functions[name]}("
 
+    def _singly(self, text: str) -> str:
+        """A statement of single numbers with functions that make no array of them."""
+        return _CALL.sub(self._single, text)
+
     def _single(self, match: re.Match[str]) -> str:
         name = match[1]
+        if not isinstance(getattr(np, name, None), np.ufunc):
+            return match[0]
         if name not in self.singles:
-            self.singles[name] = self.names.function(f"{name}_of")
+            self.singles[name] = self.names.fresh(f"{name}_of")
         return f"{self.singles[name]}("
 
     def _context(self, node: Node, workspace: tuple[str, ...] = ()) -> _Context:
@@ -387,7 +407,7 @@ def write_functions(w: Writer, functions: Mapping[str, str], singles: Mapping[st
     if row:
         w.line(_assigned(row))
     for source, name in singles.items():
-        w.line(f"{name} = _single(np.{source})")
+        w.line(f"{name} = self._constant({quoted(name)}, lambda: _single(np.{source}))")
 
 
 def _assigned(row: Mapping[str, str]) -> str:
