@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from graphc.backends.numpy.bound import write_run_lengths
 from graphc.backends.numpy.functions import QUIET, input_variables, size_line
-from graphc.backends.numpy.in_place import InPlace, write_run_lengths
+from graphc.backends.numpy.in_place import InPlace
 from graphc.backends.numpy.names import NameAllocator
 from graphc.backends.numpy.text import DTYPES, Dims, bytes_text, symbols_of, write_sections
 from graphc.backends.numpy.writer import Writer, quoted
@@ -134,7 +135,7 @@ class GradientsPrinter:
             if self.body.reads("seed"):
                 w.line("seed = self._seed")
             w.line(f"self._reserve({', '.join(sizes)})")
-            write_run_lengths(w, [self.body], clock_of)
+            write_run_lengths(w, self.body.clocks, clock_of)
             self._print_held(w)
             if self.following:
                 self.body.functions.setdefault("copyto", "copyto")

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from graphc.backends.numpy.bound import bare, spelled, write_equal, write_functions
 from graphc.backends.numpy.names import NameAllocator, name_values
 from graphc.backends.numpy.text import (
-    CLOCKS_OF_A_RUN,
     DTYPES,
     Dims,
     Line,
@@ -33,7 +33,7 @@ from graphc.ops.random import Draw
 from graphc.ops.shapes import Reshape, Transpose
 from graphc.schedule import Plan, Step
 
-__all__ = ["InPlace", "write_functions", "write_run_lengths"]
+__all__ = ["InPlace"]
 
 STEP_INDENT = 16
 """Columns that the indentation of a step and the sign of a comment take."""
@@ -252,19 +252,19 @@ class InPlace:
         if node.id in self.plan.varying:
             return self._box(node, text, self.entering)
         if text not in self._numbers:
-            name = self.names.fresh(f"c_{_spelled(text)}" if how == "literal" else f"c_{text}")
+            name = self.names.fresh(f"c_{spelled(text)}" if how == "literal" else f"c_{text}")
             dtype = DTYPES[node.tensor.kind]
-            self.bind.line(f"{name} = self._number({quoted(name)}, {dtype}, {_bare(text)})")
+            self.bind.line(f"{name} = self._number({quoted(name)}, {dtype}, {bare(text)})")
             self._numbers[text] = name
         return self._numbers[text]
 
     def _box(self, node: Node, text: str, lines: list[str]) -> str:
         """An array of no dimension that takes a number of the run, or of the batch's size."""
         if text not in self._numbers:
-            name = self._numbers[text] = self.names.fresh(f"c_{_spelled(text)}")
+            name = self._numbers[text] = self.names.fresh(f"c_{spelled(text)}")
             dtype = DTYPES[node.tensor.kind]
             self.bind.line(f"{name} = self._number({quoted(name)}, {dtype})")
-            lines.append(f"{name}[()] = {_bare(text)}")
+            lines.append(f"{name}[()] = {bare(text)}")
         return self._numbers[text]
 
     def once(self, text: str) -> str:
@@ -373,7 +373,7 @@ class InPlace:
             w.line("", "memory: a line a place, with the values that live there in turn")
         for (slot, shape, dtype), names in self.rooms.items():
             text = self.room_text(slot, shape, dtype)
-            _write_equal(w, names, text)
+            write_equal(w, names, text)
         if self.bind.lines:
             w.line("", "numbers, and views of what is above")
             w.append(self.bind)
@@ -382,53 +382,3 @@ class InPlace:
         """The clocks and what is computed from them alone."""
         for line in (*clock_lines(self.clocks), *self.numbers):
             w.line(line)
-
-
-def _write_equal(w: Writer, names: list[str], text: str) -> None:
-    """``a = b = text``, on as many lines as that takes."""
-    row: list[str] = []
-    for name in names:
-        if row and 4 * w.indent + len(" = ".join([*row, name, text])) > WIDTH:
-            w.line(" = ".join([*row, text]))
-            row, text = [], row[0]
-        row.append(name)
-    w.line(" = ".join([*row, text]))
-
-
-def write_functions(w: Writer, functions: Mapping[str, str], singles: Mapping[str, str]) -> None:
-    """Local names of NumPy's functions, as many to a line as fit; those of single numbers."""
-    row: dict[str, str] = {}
-    for source, name in functions.items():
-        longer = {**row, source: name}
-        if row and 4 * w.indent + len(_assigned(longer)) > WIDTH:
-            w.line(_assigned(row))
-            longer = {source: name}
-        row = longer
-    if row:
-        w.line(_assigned(row))
-    for source, name in singles.items():
-        w.line(f"{name} = self._constant({quoted(name)}, lambda: _single(np.{source}))")
-
-
-def _assigned(row: Mapping[str, str]) -> str:
-    return f"{', '.join(row.values())} = {', '.join(f'np.{source}' for source in row)}"
-
-
-def _spelled(text: str) -> str:
-    """A number as part of a name: ``0_5``, ``minus_1``, ``64_n``."""
-    plain = _bare(text).replace(" * ", "_").replace(" + ", "_plus_")
-    plain = plain.replace("e-", "em").replace("e+", "e").replace("-", "minus_")
-    return plain.replace(".", "_")
-
-
-def _bare(text: str) -> str:
-    return text[1:-1] if text.startswith("(") else text
-
-
-def write_run_lengths(w: Writer, bodies: list[InPlace], clock_of: Mapping[str, str]) -> None:
-    read = {
-        name for body in bodies for clock in body.clocks for name in CLOCKS_OF_A_RUN.get(clock, ())
-    }
-    for name in clock_of:
-        if name in read:
-            w.line(f"{name} = self._{name}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from graphc.backends.numpy.in_place import InPlace, write_functions, write_run_lengths
+from graphc.backends.numpy.bound import write_functions, write_run_lengths
+from graphc.backends.numpy.in_place import InPlace
 from graphc.backends.numpy.names import NameAllocator
 from graphc.backends.numpy.text import DTYPES, Dims, symbols_in
 from graphc.backends.numpy.writer import Writer, harmless
@@ -54,7 +55,7 @@ def print_update(w: Writer, training: TrainingPlan, clock_of: Mapping[str, str])
     with w.block("def _bind_update(self):"):
         w.docstring("The update of all parameters over their flat arrays, tile by tile.")
         w.line("real = self._real")
-        write_run_lengths(w, list(bodies), clock_of)
+        write_run_lengths(w, [c for body in bodies for c in body.clocks], clock_of)
         write_functions(w, functions, singles)
         tiles = []
         for number, (update, body) in enumerate(zip(updates, bodies, strict=True)):
