@@ -17,7 +17,7 @@ from graphc.backends.numpy.names import NameAllocator, identifier
 from graphc.backends.numpy.writer import harmless, quoted
 from graphc.diagnostics import Source, Span
 from graphc.ir import Origin, Type
-from graphc.model.program import OutputInfo, Programs
+from graphc.model.program import COUNTERS, OutputInfo, Programs
 
 BAD = [
     "__import__",
@@ -111,6 +111,26 @@ def test_nothing_escapes(tmp_path: Path) -> None:
     for name, value in trainer.state().items():
         np.testing.assert_allclose(value, state[name])
     assert module._selftest() == 0
+
+
+def test_every_name_that_a_module_uses_may_be_one_of_the_model() -> None:
+    """What is written for every model has names of its own, whatever the model's are."""
+    source = print_module(handmade.mlp(dropout=0.5), classes={}, version="1")
+    used = {
+        getattr(node, "id", None) or getattr(node, "arg", None) or getattr(node, "name", None)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Name | ast.arg | ast.alias | ast.FunctionDef)
+    }
+    names = sorted(name for name in used if name and name not in COUNTERS)
+    assert {"bound", "enter", "gradients", "operator", "update"} <= set(names)
+    module = handmade.module_of(poisoned(names))
+    state = module.init(0, np.float64)
+    batch = {name: np.ones((3, 2)) for name in names}
+    expected, after = module._stepped(state, batch)
+    trainer = module.Trainer(state, 3)
+    assert trainer.step(batch) == pytest.approx(expected)
+    for name, value in trainer.state().items():
+        np.testing.assert_allclose(value, after[name])
 
 
 def test_functions_hold_no_name_twice() -> None:

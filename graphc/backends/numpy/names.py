@@ -23,11 +23,11 @@ LONGEST = 36
 _FACE = """
     REAL EPOCHS STEPS_PER_EPOCH WEIGHTS GROUPS MOMENTS COUNTERS TILE classes signature example init
     load save prepare fit predict losses metrics evaluate loss_and_gradients restore Trainer np math
-    os sys tempfile zipfile
+    operator os sys tempfile zipfile
 """
 _LOCALS = """
-    self state batch inputs outputs raw real sizes seed step dtype path new update gradients commit
-    training columns epochs steps_per_epoch
+    self state batch inputs outputs raw real sizes seed step dtype path new update enter gradients
+    commit bound training columns epochs steps_per_epoch
 """
 _FUNCTIONS = {
     name
