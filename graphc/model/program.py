@@ -214,6 +214,16 @@ class ModelSpec:
     """Texts of used files by the path as written."""
 
     @property
+    def symbols(self) -> list[str]:
+        """Symbolic dimensions of the inputs, the batch first."""
+        found = {} if self.batch is None else {self.batch: None}
+        for info in self.inputs.values():
+            for size in info.type.shape:
+                if not isinstance(size, int):
+                    found.update(dict.fromkeys(sorted(size.symbols)))
+        return list(found)
+
+    @property
     def learned(self) -> list[str]:
         """Names of the parameters that are trained, in the order of the flat array."""
         return [name for group in self.groups for name in group.parameters]

@@ -12,7 +12,7 @@ from graphc.render.formulas import Leaf, shortened, written
 from graphc.render.kinds import OPPOSITE, Apply, Number, Product, Sum, Use
 from graphc.render.terms import Terms, operands_first
 
-__all__ = ["mentions_adjoint", "write"]
+__all__ = ["write"]
 
 
 LARGEST_DIVISOR = 10_000
@@ -26,13 +26,6 @@ def write(terms: Terms, id: int, f: Notation) -> Formula:
     for each in operands_first(terms, id):
         writer.known[each] = writer.formula(each)
     return shortened(writer.known[id], f, times=3)
-
-
-def mentions_adjoint(terms: Terms, id: int) -> bool:
-    """Whether a term depends on a gradient that flows in."""
-    return any(
-        isinstance(leaf := terms[each], Leaf) and leaf.adjoint for each in operands_first(terms, id)
-    )
 
 
 class _Writer:

@@ -168,3 +168,10 @@ def _classify(node: Node, how: Mapping[int, How], static_arrays: bool) -> How:
 def _is_element(op: object, type: Type) -> bool:
     """One element of an array: NumPy gives a copy, not a view."""
     return isinstance(op, Index) and type.shape == ()
+
+
+def memory_of(graph: Graph, how: Mapping[int, How], id: int) -> int:
+    """The node whose memory a view looks into; any other node itself."""
+    while how[id] == "view":
+        id = graph[id].inputs[0]
+    return id

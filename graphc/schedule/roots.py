@@ -10,7 +10,7 @@ from graphc.model.program import Program, RootKey
 from graphc.ops.leaves import Flat
 from graphc.ops.logic import Cast, StopGradient
 from graphc.ops.shapes import Broadcast, Reshape
-from graphc.schedule.order import How, classify, ordered
+from graphc.schedule.order import How, classify, memory_of, ordered
 
 __all__ = [
     "Selection",
@@ -78,10 +78,10 @@ def own_memory(graph: Graph, roots: dict[RootKey, int]) -> dict[int, str]:
     targets: dict[int, str] = {}
     how = classify(ordered(graph, roots.values()))
     others = {id for (role, _), id in roots.items() if role != "gradient"}
-    taken = {_owner(graph, how, id) for id in others}
+    taken = {memory_of(graph, how, id) for id in others}
     for key, id in list(roots.items()):
         role, name = key
-        owner = _owner(graph, how, id)
+        owner = memory_of(graph, how, id)
         if role == "next" and how[owner] == "leaf":
             roots[key] = copied(graph, id)
         elif role == "gradient":
@@ -91,13 +91,6 @@ def own_memory(graph: Graph, roots: dict[RootKey, int]) -> dict[int, str]:
             taken.add(owner)
             targets[owner] = name
     return targets
-
-
-def _owner(graph: Graph, how: Mapping[int, How], id: int) -> int:
-    """The node whose memory a view looks into."""
-    while how[id] == "view":
-        id = graph[id].inputs[0]
-    return id
 
 
 def _in_order(graph: Graph, how: Mapping[int, How], id: int) -> bool:

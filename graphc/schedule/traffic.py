@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from graphc.ir import Graph, Group, Node
 from graphc.schedule.memory import Precision, array_bytes, item_bytes, size_value
-from graphc.schedule.order import Groups, How
+from graphc.schedule.order import Groups, How, memory_of
 
 __all__ = ["Traffic"]
 
@@ -64,7 +64,4 @@ class Traffic:
         return elements * item_bytes(type.kind, self.precision)
 
     def _memory(self, id: int) -> int:
-        """The node whose memory a view looks into."""
-        while self.how[id] == "view":
-            id = self.graph[id].inputs[0]
-        return id
+        return memory_of(self.graph, self.how, id)

@@ -13,7 +13,6 @@ from graphc.model.program import ModelSpec, Program
 from graphc.ops.leaves import Flat
 from graphc.passes.updates import DECAY
 from graphc.schedule.memory import Precision, Slot, likely_bytes
-from graphc.schedule.order import opened
 from graphc.schedule.packing import packed
 from graphc.schedule.plan import Plan, plan, plan_update
 from graphc.schedule.roots import Selection, update_groups
@@ -71,7 +70,6 @@ def plan_step(
     """The plan of a training step, all that the backward pass reads kept. ``symbols``, ``dims``,
     ``select`` and ``reuse`` are those of ``plan``; ``pack`` shares slots as if ``dims`` were sure.
     """
-    program = opened(program)
     passes = plan(program, symbols=symbols, dims=dims, select=select, reuse=reuse, share=not pack)
     if pack:
         passes = packed(passes, program.spec.train.precision, dims or {})

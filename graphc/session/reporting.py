@@ -32,10 +32,7 @@ def cost_report(model: Model, batch: int | None, sizes: Mapping[str, int]) -> Co
 def _dims(model: Model, batch: int | None, sizes: Mapping[str, int]) -> dict[str, int]:
     """A number for each symbolic dimension, the batch first. RunError for one that has none."""
     spec = model.spec
-    types = [info.type for info in spec.inputs.values()]
-    found = [size for type in types for size in type.shape if not isinstance(size, int)]
-    symbols = dict.fromkeys(name for size in found for name in sorted(size.symbols))
-    others = [name for name in symbols if name != spec.batch]
+    others = [name for name in spec.symbols if name != spec.batch]
     _check_given(model, batch, sizes, others)
     missing = [name for name in others if name not in sizes]
     if missing:

@@ -12,7 +12,6 @@ from graphc.backends.numpy.text import (
     axis_of,
     clock_lines,
     leaf_label,
-    symbols_of,
 )
 from graphc.backends.numpy.writer import Writer, quoted
 from graphc.ir import Node, Type
@@ -100,10 +99,10 @@ def print_gradients(w: Writer, programs: Programs) -> None:
     assert programs.training is not None
     doc = "The objective and its gradient by each parameter. Nothing is changed."
     evaluation = _gradient_body(programs.evaluation)
-    if not programs.training.named("next") and (
-        programs.training.graph is programs.evaluation.graph
-        or _gradient_body(programs.training).lines == evaluation.lines
-    ):
+    moves = bool(programs.training.named("next"))
+    shared = not moves and programs.training.graph is programs.evaluation.graph
+    following = evaluation if shared else _gradient_body(programs.training, following=True)
+    if not moves and following.lines[:-1] == evaluation.lines[:-1]:  # but for what is returned
         head = "def loss_and_gradients(state, batch, training=False):"
         _print_parts(w, head, doc, evaluation)
         return
@@ -114,7 +113,6 @@ def print_gradients(w: Writer, programs: Programs) -> None:
         evaluation,
     )
     next_doc = "The objective, its gradients and the next values of states, in training."
-    following = _gradient_body(programs.training, following=True)
     _print_parts(w, "def _training(state, batch):", next_doc, following)
     with w.block("def loss_and_gradients(state, batch, training=False):"):
         w.docstring(doc)
@@ -201,7 +199,7 @@ def _statements(
     program: Program, source: str, ids: Iterable[int], hints: dict[int, str], finish: Finish
 ) -> Writer:
     spec, names = program.spec, NameAllocator()
-    dims = Dims((*symbols_of(spec), TANGENTS), names)
+    dims = Dims((*spec.symbols, TANGENTS), names)
     groups = program.groups
     body = PlainBody(program.graph, list(ids), names, dims, _leaf_name, hints, groups=groups)
     tangents = [(v, n) for v, n in body.leaves.values() if isinstance(n.op, Tangent)]

@@ -8,7 +8,7 @@ from graphc.backends.numpy.bound import write_run_lengths
 from graphc.backends.numpy.functions import QUIET, input_variables, size_line
 from graphc.backends.numpy.in_place import InPlace
 from graphc.backends.numpy.names import NameAllocator
-from graphc.backends.numpy.text import DTYPES, Dims, bytes_text, symbols_of, write_sections
+from graphc.backends.numpy.text import DTYPES, Dims, bytes_text, write_sections
 from graphc.backends.numpy.writer import Writer, quoted
 from graphc.ir import Node, Size, WriteContext
 from graphc.model.program import ModelSpec
@@ -43,7 +43,7 @@ class GradientsPrinter:
     def __init__(self, spec: ModelSpec, planned: Plan) -> None:
         self.spec = spec
         self.names = NameAllocator()
-        self.dims = Dims(symbols_of(spec), self.names)
+        self.dims = Dims(spec.symbols, self.names)
         hints = {id: f"{name}_next" for (role, name), id in planned.roots.items() if role == "next"}
         for (role, name), id in planned.roots.items():
             if role != "next":

@@ -9,7 +9,6 @@ from os.path import basename
 from graphc.backends.numpy.names import NameAllocator
 from graphc.backends.numpy.writer import Writer, harmless
 from graphc.ir import Graph, Group, Kind, Node, Size, Type, WriteContext
-from graphc.model.program import ModelSpec
 from graphc.ops.leaves import Clock
 from graphc.ops.shapes import Broadcast
 from graphc.schedule import ordered
@@ -31,7 +30,6 @@ __all__ = [
     "remark",
     "shape_text",
     "symbols_in",
-    "symbols_of",
     "write_sections",
 ]
 
@@ -151,14 +149,6 @@ def leaf_label(node: Node) -> str:
     """The name of what a leaf stands for."""
     label: str = node.op.label  # type: ignore[attr-defined]
     return label
-
-
-def symbols_of(spec: ModelSpec) -> list[str]:
-    """Symbolic dimensions of the inputs, the batch first."""
-    found = {} if spec.batch is None else {spec.batch: None}
-    for info in spec.inputs.values():
-        found.update(dict.fromkeys(_symbols(info.type)))
-    return list(found)
 
 
 def symbols_in(graph: Graph) -> list[str]:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from graphc.backends.numpy.functions import gap, real_line
 from graphc.backends.numpy.gradients import GradientsPrinter
 from graphc.backends.numpy.selection import select
-from graphc.backends.numpy.text import symbols_of
 from graphc.backends.numpy.update import print_update
 from graphc.backends.numpy.writer import Writer, quoted
 from graphc.model.program import ModelSpec, Program
@@ -23,7 +22,7 @@ def plan_trainer(spec: ModelSpec, program: Program, *, reuse: bool = True) -> Tr
     """The plan that a ``Trainer`` is printed from."""
     return plan_training(
         program,
-        symbols=symbols_of(spec),
+        symbols=spec.symbols,
         dims=likely_sizes(spec),
         select=select,
         reuse=reuse,
