@@ -30,7 +30,7 @@ def command(
     The exit status is 0 when there is no error; warnings are allowed.
     """
     from graphc import session
-    from graphc.cli.show import show_warnings, summary_line
+    from graphc.cli.scores import show_warnings, summary_line
 
     checked = session.compile(model, set=sets, at=at, precision=precision, data=data)
     if terminal.json:

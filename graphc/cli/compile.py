@@ -88,7 +88,7 @@ def command(
     digits.npz beside it. With --report the report takes the module's place on standard output.
     """
     from graphc import session
-    from graphc.cli.show import show_warnings
+    from graphc.cli.scores import show_warnings
 
     asked = _Report(batch, sizes) if report else None
     _check_usage(terminal, asked, batch is not None or bool(sizes), stop_after or dump_passes)

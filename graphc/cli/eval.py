@@ -66,7 +66,7 @@ def command(
 
 
 def _show(scores: Scores, terminal: Terminal) -> None:
-    from graphc.cli.show import number, show_gradients, show_scores
+    from graphc.cli.scores import number, show_gradients, show_scores
 
     if not terminal.quiet:
         terminal.say(f"{scores.model}: {scores.place}, {scores.origin}")

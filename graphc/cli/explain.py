@@ -36,7 +36,7 @@ def command(
     their initial ones.
     """
     from graphc import session
-    from graphc.cli.show import show_warnings
+    from graphc.cli.scores import show_warnings
     from graphc.session.explaining import as_json, explain
 
     compiled = session.compile(model, set=sets, at=at, precision=precision)

@@ -24,7 +24,7 @@ def command(
 ) -> None:
     """Check the prune section of a model. (Pruning itself is not in this version.)"""
     from graphc import __version__, session
-    from graphc.cli.show import show_warnings
+    from graphc.cli.scores import show_warnings
 
     if session.is_run(model):
         checked = session.load(model).model

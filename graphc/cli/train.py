@@ -66,7 +66,7 @@ def _fresh(
     model: str, data: str | None, out: str | None, settings: dict[str, Any], terminal: Terminal
 ) -> Run:
     from graphc import session
-    from graphc.cli.show import show_warnings
+    from graphc.cli.scores import show_warnings
 
     if session.is_run(model):
         raise click.UsageError(f"{model} is a folder; to go on with a run: --resume {model}")
@@ -100,7 +100,7 @@ def _reporter(terminal: Terminal) -> Reporter | None:
 
 def _conclude(run: Run, terminal: Terminal) -> int:
     """Say how it ended and what can be done next; the exit status."""
-    from graphc.cli.show import show_scores
+    from graphc.cli.scores import show_scores
 
     interrupted = run.stopped == "interrupted"
     if terminal.json:
