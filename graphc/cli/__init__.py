@@ -21,7 +21,19 @@ from graphc.cli.terminal import Terminal
 
 __all__ = ["graphc", "main", "run"]
 
-COMMANDS = ("check", "compile", "train", "eval", "predict", "explain", "doc", "gradcheck", "prune")
+COMMANDS = (
+    "check",
+    "compile",
+    "train",
+    "eval",
+    "predict",
+    "show",
+    "explain",
+    "render",
+    "doc",
+    "gradcheck",
+    "prune",
+)
 INTERRUPTED = 130
 
 

@@ -28,7 +28,7 @@ def command(terminal: Terminal, name: str | None, model: str | None, latex: bool
     if name is None:
         _list(terminal, model)
         return
-    from graphc.render.reference_text import page_text
+    from graphc.rendering.reference_text import page_text
     from graphc.session.documenting import page
 
     found = page(name, model)

@@ -46,11 +46,16 @@ def inline_call(graph: Graph, node: Node) -> list[int]:
 
 
 def inline_calls(
-    graph: Graph, roots: dict[tuple[str, str], int], *, when: Callable[[Call], bool] | None = None
+    graph: Graph,
+    roots: dict[tuple[str, str], int],
+    *,
+    when: Callable[[Node, Call], bool] | None = None,
+    opened: Callable[[Node, range], None] | None = None,
 ) -> dict[tuple[str, str], int]:
     """Replace every call (for which ``when`` holds) by its expansion, innermost included.
 
-    Returns the roots, moved where a root was a call.
+    ``opened`` is told each call and the ids of its expansion. Returns the roots, moved where a
+    root was a call.
     """
     moved: dict[int, int] = {}
     pending = [node.id for node in graph.topological() if isinstance(node.op, Call)]
@@ -60,10 +65,12 @@ def inline_calls(
             continue
         node = graph[id]
         assert isinstance(node.op, Call)
-        if when is not None and not when(node.op):
+        if when is not None and not when(node, node.op):
             continue
         before = graph.next_id
         results = inline_call(graph, node)
+        if opened is not None:
+            opened(node, range(before, graph.next_id))
         _redirect(graph, moved, node, results)
         pending.extend(i for i in range(before, graph.next_id) if isinstance(graph[i].op, Call))
     return {key: follow(moved, id) for key, id in roots.items()}

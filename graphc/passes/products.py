@@ -132,7 +132,7 @@ def _open_calls_around(program: Program, losses: frozenset[str]) -> None:
     program.roots = inline_calls(
         program.graph,
         program.roots,
-        when=lambda call: not _is_loss(call.body, losses) and holds(call.body),
+        when=lambda _, call: not _is_loss(call.body, losses) and holds(call.body),
     )
 
 

@@ -14,7 +14,7 @@ from graphc.model.builtins import BUILTINS, PAIRWISE
 from graphc.model.frame import Context, Frame, Home
 from graphc.model.meanings import Const, Definition, Poison
 from graphc.model.prelude import load_prelude
-from graphc.render.reference import Page, definition_page, primitive_page, signature
+from graphc.rendering.reference import Page, definition_page, primitive_page, signature
 from graphc.runtime import RunError
 from graphc.runtime.wording import did_you_mean
 from graphc.session.checking import deep_recursion

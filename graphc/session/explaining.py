@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from graphc.ops import evaluate
 from graphc.passes import run_passes
 from graphc.passes.project import Project, has_choice
 from graphc.passes.regularize import Regularize
-from graphc.render import (
+from graphc.rendering import (
     Derivation,
     Formulas,
     Numbers,
@@ -24,14 +24,14 @@ from graphc.render import (
     derivation_text,
     derive,
 )
-from graphc.render.naming import OBJECTIVE, named_values
+from graphc.rendering.naming import OBJECTIVE, named_values
 from graphc.runtime import RunError
 from graphc.runtime.wording import did_you_mean, listing
 from graphc.session.checking import deep_recursion
 from graphc.session.loading import no_gradient
 from graphc.session.model import Model, compile
 
-__all__ = ["Explanation", "explain"]
+__all__ = ["Explanation", "evaluated", "example_leaves", "example_lengths", "explain"]
 
 MOST_STEPS = 40
 """Steps that are shown unasked; of a longer derivation the middle is left out."""
@@ -93,11 +93,11 @@ def explain(
 
 
 def _explained(model: Model, name: str, most: int | None) -> Explanation:
-    program, setting = _evaluated(model)
+    program, setting = evaluated(model)
     known = named_values(model.checked.program.graph)
     full = _full_name(model.spec, name, frozenset(known.values()))
     spec = model.spec
-    numbers = Numbers(_leaves(spec), _lengths(spec))
+    numbers = Numbers(example_leaves(spec), example_lengths(spec))
     found = [id for id, title in named_values(program.graph).items() if title == full]
     objective = program.roots["objective", ""]
     if not found:
@@ -118,11 +118,11 @@ def _explained(model: Model, name: str, most: int | None) -> Explanation:
     )
 
 
-def _evaluated(model: Model) -> tuple[Program, str]:
-    """The objective's graph in the evaluation projection, definitions still folded, and what to
-    say of it: that it is that projection, and which definitions are the identity there."""
+def evaluated(model: Model, roles: Container[str] = ("objective",)) -> tuple[Program, str]:
+    """The graph of roots of some roles in the evaluation projection, definitions still folded, and
+    what to say of it: that it is that projection, and which definitions are the identity there."""
     program = model.checked.program.copy()
-    program.roots = {("objective", ""): program.roots["objective", ""]}
+    program.roots = {key: id for key, id in program.roots.items() if key[0] in roles}
     program = run_passes(program, (Regularize(),))
     differs = has_choice(program.graph)
     program = run_passes(program, (Project(training=False),))
@@ -190,7 +190,7 @@ def _expect_real(program: Program, id: int, name: str) -> None:
 # ---------------------------------------------------------------------- example values
 
 
-def _leaves(spec: ModelSpec) -> dict[str, Any]:
+def example_leaves(spec: ModelSpec) -> dict[str, Any]:
     """Example values and initial parameters; those drawn at random only where all inputs have
     examples."""
     leaves: dict[str, Any] = {}
@@ -212,7 +212,7 @@ def _initial(spec: ModelSpec, init: Any) -> Any:
     return value
 
 
-def _lengths(spec: ModelSpec) -> dict[str, int]:
+def example_lengths(spec: ModelSpec) -> dict[str, int]:
     """Symbolic dimensions by the shapes of the examples."""
     lengths: dict[str, int] = {}
     for info in spec.inputs.values():

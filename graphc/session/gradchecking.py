@@ -298,7 +298,9 @@ def _differences_by_intent(program: Program) -> tuple[bool, frozenset[str]]:
 
     graph = Regularize().apply(program).graph
     memo: dict[int, bool] = {}
-    roots = inline_calls(graph, program.roots, when=lambda call: _is_of_the_file(call.body, memo))
+    roots = inline_calls(
+        graph, program.roots, when=lambda _, call: _is_of_the_file(call.body, memo)
+    )
     needed = graph.ancestors([roots["objective", ""]])
     stops = [node.id for node in graph if node.op.name == "stop_gradient" and node.id in needed]
     above = graph.ancestors(stops)

@@ -1,0 +1,97 @@
+"""What a picture shows, before it has positions: boxes, arrows and frames around boxes.
+
+Everything is text here. Who paints decides on colours and places, who exports on syntax.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+__all__ = ["Arrow", "Box", "Diagram", "Direction", "Frame", "Line", "Mark", "Role"]
+
+Array = Any
+
+Role = Literal["value", "name", "formula", "type", "gradient", "note"]
+Mark = Literal["", "added", "removed", "changed"]
+Direction = Literal["down", "right"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a box or of an arrow's label."""
+
+    text: str
+    role: Role
+
+
+@dataclass(frozen=True)
+class Box:
+    """A value, a gradient, a Σ or a fold of several.
+
+    ``kind`` is ``input``, ``target``, ``parameter``, ``state``, ``value``, ``gradient``, ``sum``,
+    ``fold`` or ``group``. ``place`` is the line of the model, 0 for none; ``value`` and
+    ``gradient`` are arrays where they are known. ``tip`` are further lines for who points at it.
+    """
+
+    key: str
+    kind: str
+    name: str
+    lines: tuple[Line, ...]
+    tip: tuple[Line, ...] = ()
+    frame: str = ""
+    place: int = 0
+    value: Array | None = None
+    gradient: Array | None = None
+    mark: Mark = ""
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """From the box ``tail`` to the box ``head``.
+
+    ``kind`` is ``forward``, ``gradient`` or ``total`` (from a Σ to the value). ``slot`` is the
+    operand's place at the head; ``number`` counts arrows between the same boxes; ``again`` leads
+    into the next round of something repeated, or out of it.
+    """
+
+    tail: str
+    head: str
+    kind: Literal["forward", "gradient", "total"] = "forward"
+    label: tuple[Line, ...] = ()
+    tip: tuple[Line, ...] = ()
+    slot: str = ""
+    number: int = 1
+    again: bool = False
+    mark: Mark = ""
+
+    @property
+    def key(self) -> str:
+        count = f"-{self.number}" if self.number > 1 else ""
+        return f"{self.kind}-{self.tail}-{self.head}{count}"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A definition, a fused group or a repeated block: a frame around boxes and other frames."""
+
+    key: str
+    title: str
+    kind: Literal["definition", "group", "block", "panel"] = "definition"
+    parent: str = ""
+
+
+@dataclass(frozen=True)
+class Diagram:
+    """A whole picture. ``notes`` are sentences that a reader needs: what was folded, for which
+    numbers. ``direction`` None lets the layout choose."""
+
+    title: str
+    boxes: tuple[Box, ...]
+    arrows: tuple[Arrow, ...]
+    frames: tuple[Frame, ...] = ()
+    notes: tuple[str, ...] = ()
+    direction: Direction | None = None
+    keys: Mapping[int, str] = field(default_factory=dict)
+    """The box that each node of the graph is drawn in."""

@@ -1,0 +1,143 @@
+"""A diagram as DOT, for everyone else's tools: standard, deterministic, every text escaped.
+
+Boxes are tables, because records lose edges in newer versions of Graphviz.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from html import escape
+from typing import Any
+
+from graphc.rendering.pictures.diagram import Arrow, Box, Diagram, Frame, Line
+from graphc.rendering.pictures.moments import Moment
+from graphc.rendering.pictures.placing import label_of, runs_back
+from graphc.rendering.pictures.svg import FILL, FONT, FRAME_INK, INK, MARK, STROKE
+from graphc.rendering.pictures.wording import visible
+
+__all__ = ["to_dot"]
+
+FACE = FONT.partition(",")[0]
+
+
+def to_dot(diagram: Diagram, moment: Moment | None = None) -> str:
+    """The text of a DOT file, of a story that of one moment."""
+    from graphviz import Digraph
+
+    if moment is not None:
+        diagram = _at(diagram, moment)
+
+    title = _table([Line(diagram.title, "name")], [Line(note, "note") for note in diagram.notes])
+    rank = "LR" if diagram.direction == "right" else "TB"
+    graph = Digraph(
+        "graphc",
+        graph_attr={
+            "label": title,
+            "labelloc": "t",
+            "labeljust": "l",
+            "rankdir": rank,
+            "fontname": FACE,
+            "nodesep": "0.3",
+            "ranksep": "0.35",
+        },
+        node_attr={"shape": "plain", "fontname": FACE, "fontsize": "12"},
+        edge_attr={"fontname": FACE, "fontsize": "11", "arrowsize": "0.8"},
+    )
+    _frames(graph, diagram, "")
+    for box in diagram.boxes:
+        if not box.frame:
+            _node(graph, box)
+    for arrow in diagram.arrows:
+        _edge(graph, arrow, diagram)
+    source: str = graph.source
+    return source
+
+
+def _at(diagram: Diagram, moment: Moment) -> Diagram:
+    """What is known at a moment; its caption is a note, and what it speaks of is marked."""
+    boxes = []
+    for box in diagram.boxes:
+        unknown = {
+            *(() if box.key in moment.values else ("value",)),
+            *(() if box.key in moment.gradients else ("gradient",)),
+        }
+        lines = tuple(line for line in box.lines if line.role not in unknown)
+        kind = "active" if box.key in moment.active else box.kind
+        boxes.append(replace(box, lines=lines, kind=kind))
+    flown = [
+        arrow if arrow.kind == "forward" or arrow.key in moment.arrows else replace(arrow, label=())
+        for arrow in diagram.arrows
+    ]
+    notes = (*diagram.notes, moment.title, *moment.caption)
+    return replace(diagram, boxes=tuple(boxes), arrows=tuple(flown), notes=notes)
+
+
+def _frames(graph: Any, diagram: Diagram, parent: str) -> None:
+    from graphviz import escape as literal
+
+    for number, frame in enumerate(diagram.frames):
+        if frame.parent != parent:
+            continue
+        with graph.subgraph(name=f"cluster_{number}") as inner:
+            inner.attr(label=literal(visible(frame.title)), **_frame_style(frame))
+            for box in diagram.boxes:
+                if box.frame == frame.key:
+                    _node(inner, box)
+            _frames(inner, diagram, frame.key)
+
+
+def _frame_style(frame: Frame) -> dict[str, str]:
+    ink = FRAME_INK[frame.kind]
+    style = "rounded,dashed" if frame.kind == "block" else "rounded"
+    return {"color": ink, "fontcolor": ink, "fontsize": "11", "labeljust": "l", "style": style}
+
+
+def _node(graph: Any, box: Box) -> None:
+    stroke, sign = MARK.get(box.mark, (STROKE.get(box.kind, "#555555"), ""))
+    dashed = box.kind in ("gradient", "target") or box.mark == "removed"
+    style = ' STYLE="ROUNDED,DASHED"' if dashed else ' STYLE="ROUNDED"'
+    frame = (
+        f'BORDER="{2 if sign else 1}" COLOR="{stroke}" '
+        f'BGCOLOR="{FILL.get(box.kind, "#ffffff")}"{style} CELLPADDING="2"'
+    )
+    text = [Line(f"({sign})", "note"), *box.lines] if sign else list(box.lines)
+    graph.node(box.key, label=_table(text, frame=frame), tooltip=_tip(box.name, box.tip))
+
+
+def _edge(graph: Any, arrow: Arrow, diagram: Diagram) -> None:
+    dashed = arrow.kind != "forward"
+    ink = MARK[arrow.mark][0] if arrow.mark else INK["gradient"] if dashed else "#555555"
+    attributes = {"color": ink, "style": "dashed" if dashed else "dotted" if arrow.again else ""}
+    tail, head = arrow.tail, arrow.head
+    if runs_back(arrow, diagram):
+        tail, head = head, tail
+        attributes["dir"] = "back"
+    if arrow.again:
+        attributes["constraint"] = "false"
+    label = label_of(arrow)
+    if label:
+        attributes["label"] = _table(label)
+    if arrow.tip:
+        attributes["tooltip"] = _tip("", arrow.tip)
+    graph.edge(tail, head, **{key: value for key, value in attributes.items() if value})
+
+
+def _tip(name: str, tip: Iterable[Line]) -> str:
+    from graphviz import escape as literal
+
+    text = "; ".join(filter(None, [visible(name), *(visible(line.text) for line in tip)]))
+    return str(literal(text))
+
+
+def _table(*parts: Iterable[Line], frame: str = 'BORDER="0"') -> str:
+    """Lines below each other; what begins with < and ends with > is no plain text to Graphviz."""
+    rows = "".join(f"<TR><TD>{_cell(line)}</TD></TR>" for part in parts for line in part)
+    return f'<<TABLE CELLBORDER="0" CELLSPACING="0" {frame}>{rows}</TABLE>>'
+
+
+def _cell(line: Line) -> str:
+    text = escape(visible(line.text), quote=True).replace("  ", "&#160;&#160;") or "&#160;"
+    inner = f"<B>{text}</B>" if line.role == "name" else text
+    size = {"name": "12", "type": "10", "note": "10"}.get(line.role, "11")
+    return f'<FONT COLOR="{INK[line.role]}" POINT-SIZE="{size}">{inner}</FONT>'

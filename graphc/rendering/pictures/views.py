@@ -1,0 +1,370 @@
+"""The views of a model: its values forward, its gradients backward, and both in one picture.
+
+All that is said comes from the walk that ``explain`` prints; here it is put into boxes and on
+arrows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from graphc.ir import UNICODE, Call, Operator
+from graphc.passes.differentiate import Contribution as Noted
+from graphc.rendering.backward import Backward
+from graphc.rendering.faces import Faces
+from graphc.rendering.local import Formulas
+from graphc.rendering.numbers import number
+from graphc.rendering.pictures.diagram import Arrow, Box, Diagram, Line
+from graphc.rendering.pictures.folds import Folds, Link
+from graphc.rendering.pictures.outline import Outline, call_of
+from graphc.rendering.pictures.wording import (
+    breaks_well,
+    columns,
+    exact,
+    lines,
+    shortest,
+    summary,
+    visible,
+)
+from graphc.rendering.steps import Contribution
+
+__all__ = ["MOST_ARROWS", "View", "Views", "adjoint_key", "sum_key"]
+
+View = Literal["forward", "backward", "joint"]
+
+MOST_ARROWS = 8
+"""Contributions to one gradient that are drawn; of more, the first and the last."""
+LABEL = 30
+"""Columns of an arrow's label."""
+
+
+def sum_key(key: str) -> str:
+    return f"sum-{key}"
+
+
+def adjoint_key(key: str) -> str:
+    return f"d-{key}"
+
+
+@dataclass
+class Views:
+    """Diagrams of one walk. ``walk`` is a :class:`Faces` where nothing is differentiated."""
+
+    outline: Outline
+    folds: Folds
+    walk: Faces
+    title: str
+    targets: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+    _told: dict[Noted, Contribution] = field(default_factory=dict)
+
+    def draw(self, view: View) -> Diagram:
+        """One view as a diagram."""
+        boxes: list[Box] = []
+        arrows: list[Arrow] = []
+        if view != "backward":
+            boxes += [self._value_box(id, view == "joint") for id in self.folds.drawn]
+            arrows += self._forward_arrows()
+        if view != "forward":
+            for id in self.folds.drawn:
+                if self.has_gradient(id):
+                    boxes += self._gradient_boxes(id, view)
+                    arrows += self._gradient_arrows(id, view)
+        return Diagram(
+            self.title,
+            tuple(boxes),
+            tuple(_numbered(arrows)),
+            tuple(self.folds.frames.values()),
+            (*self.notes, *self.folds.notes),
+            keys={id: self.outline.key(box) for id, box in self.folds.where.items()},
+        )
+
+    # -- what is asked again and again
+
+    @property
+    def _backward(self) -> Backward:
+        assert isinstance(self.walk, Backward), "a view of gradients needs a backward walk"
+        return self.walk
+
+    def has_gradient(self, id: int) -> bool:
+        """Whether a gradient flows to a value."""
+        return isinstance(self.walk, Backward) and id in self.walk.gradients
+
+    def _gradient(self, id: int) -> Any:
+        return self.walk.numbers.get(self.gradient_id(id))
+
+    def gradient_id(self, id: int) -> int:
+        """The node that is the gradient of a value."""
+        return self._backward.gradients[id]
+
+    def contribution(self, note: Noted) -> Contribution:
+        """What a use passes back, read once."""
+        if note not in self._told:
+            self._told[note] = self._backward.contribution(note)
+        return self._told[note]
+
+    def notes_of(self, id: int) -> list[Noted]:
+        """The uses of a value that contribute to its gradient, as far as they are drawn."""
+        if not self.has_gradient(id):
+            return []
+        found: list[Noted] = []
+        known: set[tuple[int, int]] = set()
+        for note in self._backward.uses.get(id, ()):
+            unit = self.consumer(note)
+            if unit not in self.folds.where:
+                continue
+            box = self.folds.where[unit]
+            if box == self.folds.where[id]:
+                continue
+            if unit != box and (box, note.slot) in known:
+                continue
+            known.add((box, note.slot))
+            found.append(note)
+        return found
+
+    def consumer(self, note: Noted) -> int:
+        """The unit that a use is part of."""
+        titles = self.outline.titles
+        return titles.consumer(self.outline.graph, note.user)
+
+    def adjoint(self, id: int) -> str:
+        """How the gradient of a value is written."""
+        return UNICODE.adjoint(self.outline.name(id)).text
+
+    # -- boxes
+
+    def _value_box(self, id: int, joint: bool) -> Box:
+        node, key = self.outline.graph[id], self.outline.key(id)
+        if id in self.folds.chains:
+            return self._chain_box(id)
+        if id in self.outline.calls:
+            return self._call_box(id)
+        face = self.walk.face(id)
+        name = face["name"]
+        kind = "target" if name in self.targets else face["kind"]
+        shown = [*summary(face["value"], "value"), *_equation(name, face, len(node.inputs))]
+        shown.append(_kind_line(kind, node.op, str(node.type)))
+        gradient = None
+        if joint and self.has_gradient(id):
+            gradient = self._gradient(id)
+            shown += self._gradient_lines(id)
+        return Box(
+            key,
+            kind,
+            name,
+            tuple(shown),
+            self._tip(id, face["value"], gradient),
+            self.folds.inside.get(id, ""),
+            node.origin.span.line if node.origin.span else 0,
+            face["value"],
+            gradient,
+        )
+
+    def _chain_box(self, id: int) -> Box:
+        chain = self.folds.chains[id]
+        inner = [i for i in chain if self.outline.graph[i].inputs]
+        ends = f"{self.outline.name(inner[0])} … {self.outline.name(inner[-1])}"
+        text = [*lines(ends, "name"), Line(f"{len(chain):,} values", "note")]
+        return Box(
+            self.outline.key(id), "fold", ends, tuple(text), (), self.folds.inside.get(id, "")
+        )
+
+    def _call_box(self, id: int) -> Box:
+        """A use of a definition that returns several values."""
+        node, name = self.outline.graph[id], self.outline.name(id)
+        op = node.op
+        title = op.body.title if isinstance(op, Call) else op.name
+        text = [*lines(name, "name"), *lines(title, "type"), *lines(str(node.type), "type")]
+        place = node.origin.span.line if node.origin.span else 0
+        inside = self.folds.inside.get(id, "")
+        return Box(self.outline.key(id), "value", name, tuple(text), (), inside, place)
+
+    def _gradient_lines(self, id: int) -> list[Line]:
+        """The gradient below a value: its number, or else the formula that it is."""
+        name, known = self.adjoint(id), self._gradient(id)
+        if known is not None:
+            first, *rest = summary(known, "gradient")
+            whole = f"{name} = {first.text}"
+            return [*lines(whole, "gradient"), *rest]
+        return lines(f"{name} = {self._total_formula(id)}", "gradient", most=2)
+
+    def _total_formula(self, id: int) -> str:
+        notes = self.notes_of(id)
+        if not notes:
+            return "1"
+        if len(notes) > 1:
+            return f"Σ of {len(notes)}"
+        return self.contribution(notes[0]).formula.unicode
+
+    def _gradient_boxes(self, id: int, view: View) -> list[Box]:
+        """The Σ of a fan-out; in the backward view also the gradient itself."""
+        key, boxes = self.outline.key(id), []
+        notes = self.notes_of(id)
+        inside = self.folds.inside.get(id, "")
+        if len(notes) > 1:
+            text = [Line("Σ", "name")]
+            if len(notes) > MOST_ARROWS:
+                text.append(Line(f"{len(notes):,} contributions", "note"))
+            tip = (Line(f"{self.adjoint(id)}: the sum over its {len(notes)} uses", "note"),)
+            boxes.append(
+                Box(sum_key(key), "sum", f"Σ {self.adjoint(id)}", tuple(text), tip, inside)
+            )
+        if view == "backward" and id not in self.outline.calls:
+            boxes.append(self._adjoint_box(id))
+        elif view == "backward":
+            name = self.outline.name(id)
+            text = [*lines(f"∂{name}", "name")]
+            boxes.append(Box(adjoint_key(key), "gradient", f"∂{name}", tuple(text), (), inside))
+        return boxes
+
+    def _adjoint_box(self, id: int) -> Box:
+        node, name = self.outline.graph[id], self.adjoint(id)
+        if id in self.folds.chains:
+            return replace(self._chain_box(id), key=adjoint_key(self.outline.key(id)))
+        known = self._gradient(id)
+        text = lines(f"{name} = {self._total_formula(id)}", "name")
+        text.append(Line(str(node.type), "type"))
+        text += summary(known, "gradient")
+        return Box(
+            adjoint_key(self.outline.key(id)),
+            "gradient",
+            name,
+            tuple(text),
+            self._tip(id, None, known),
+            self.folds.inside.get(id, ""),
+            node.origin.span.line if node.origin.span else 0,
+            None,
+            known,
+        )
+
+    def _tip(self, id: int, value: Any, gradient: Any) -> tuple[Line, ...]:
+        told = [Line(text, "value") for text in exact(self.outline.name(id), value)]
+        if gradient is not None:
+            told += [Line(text, "gradient") for text in exact(self.adjoint(id), gradient)]
+        return tuple(told)
+
+    # -- arrows
+
+    def _forward_arrows(self) -> list[Arrow]:
+        return [
+            Arrow(
+                self.outline.key(link.tail),
+                self.outline.key(link.head),
+                slot=self._slot(link),
+                again=link.again,
+            )
+            for link in self.folds.links
+        ]
+
+    def _slot(self, link: Link) -> str:
+        """The operand's place: what a definition calls it, or its number where order matters."""
+        graph, use = self.outline.graph, link.use
+        if link.head in self.folds.chains or use.reader != use.user:
+            return ""
+        names = call_of(graph, use.reader)
+        if names:
+            called = names.get(use.slot, "")
+            alone = len(names) == 1 or self.outline.name(link.tail).endswith(called)
+            return "" if alone else visible(called)
+        op = graph[use.reader].op
+        return "" if op.commutative or len(graph[use.reader].inputs) < 2 else str(use.slot + 1)
+
+    def _gradient_arrows(self, id: int, view: View) -> list[Arrow]:
+        notes = self.notes_of(id)
+        several = len(notes) > 1
+        own = self._gradient_key(id, view)
+        head = sum_key(self.outline.key(id)) if several else own
+        arrows = [self._gradient_arrow(note, id, head, view) for note in _some(notes)]
+        return [*arrows, Arrow(head, own, "total")] if several else arrows
+
+    def _gradient_key(self, id: int, view: View) -> str:
+        key = self.outline.key(id)
+        return adjoint_key(key) if view == "backward" else key
+
+    def _gradient_arrow(self, note: Noted, id: int, head: str, view: View) -> Arrow:
+        unit = self.consumer(note)
+        user = self.folds.where[unit]
+        tail = self._gradient_key(user, view)
+        again = (
+            user != unit
+            and self.folds.where[id] in self.folds.inside
+            and user not in (self.folds.chains)
+        )
+        if user in self.folds.chains or id in self.folds.chains or id in self.outline.calls:
+            return Arrow(tail, head, "gradient", again=again)
+        told = self.contribution(note)
+        label = [*self._local(told, id), *_contributed(told)]
+        tip = [Line(f"contribution = {told.formula.unicode}", "gradient")]
+        tip += [Line(t, "gradient") for t in exact("contribution", told.value)]
+        return Arrow(tail, head, "gradient", tuple(label), tuple(tip), again=again)
+
+    def _local(self, told: Contribution, id: int) -> list[Line]:
+        """``∂z/∂w = x = 1.5``; where the derivative is no factor, the whole contribution."""
+        above, below = told.through, self.outline.name(id)
+        if told.formula == told.upstream:
+            return lines(shortest(f"∂{above}/∂{below} = 1", "1", widest=LABEL), "formula", LABEL)
+        if told.local is None:
+            return lines(told.formula.unicode, "formula", LABEL, 3)
+        local = told.local.unicode
+        known = "" if told.local_value is None else _single(told.local_value)
+        value = f" = {known}" if known and known != local else ""
+        whole = f"∂{above}/∂{below} = {local}"
+        if columns(whole + value) <= LABEL:
+            return [Line(whole + value, "formula")]
+        found = lines(
+            shortest(whole, f"×{UNICODE.times[0:0]} {local}", widest=LABEL), "formula", LABEL, 3
+        )
+        return [*found, Line(value.strip(), "formula")] if value else found
+
+
+def _contributed(told: Contribution) -> list[Line]:
+    text = "" if told.value is None else _single(told.value)
+    return [Line(text, "gradient")] if text else []
+
+
+def _single(value: Any) -> str:
+    """A single number; nothing for an array."""
+    return number(value) if getattr(value, "ndim", 0) == 0 else ""
+
+
+def _some(notes: Sequence[Noted]) -> list[Noted]:
+    if len(notes) <= MOST_ARROWS:
+        return list(notes)
+    half = MOST_ARROWS // 2
+    return [*notes[:half], *notes[-half:]]
+
+
+def _numbered(arrows: Sequence[Arrow]) -> list[Arrow]:
+    """Arrows between the same boxes are told apart by number."""
+    count: Counter[tuple[str, str, str]] = Counter()
+    numbered = []
+    for arrow in arrows:
+        ends = (arrow.kind, arrow.tail, arrow.head)
+        count[ends] += 1
+        numbered.append(replace(arrow, number=count[ends]))
+    return numbered
+
+
+def _equation(name: str, face: Mapping[str, Any], operands: int) -> list[Line]:
+    """``y = σ(z)`` and below it what σ(z) is; of a definition of several operands, which its box
+    names, only what it is."""
+    formula: Formulas | None = face["formula"]
+    expansion: Formulas | None = face["expansion"]
+    if formula is None or formula.unicode == name:
+        return lines(name, "name")
+    above = lines(f"{name} = {formula.unicode}", "name")
+    if expansion is None or not breaks_well(expansion.unicode):
+        return above
+    if operands > 1:
+        return lines(f"{name} = {expansion.unicode}", "name")
+    return [*above, *lines(f"= {expansion.unicode}", "formula")]
+
+
+def _kind_line(kind: str, op: Operator, type: str) -> Line:
+    """What a value is in a word, and its type."""
+    what = kind if kind != "value" else op.body.title if isinstance(op, Call) else ""
+    text = visible(f"{what} {type}".strip())
+    return Line(shortest(text, type), "type")
