@@ -27,7 +27,7 @@ from graphc.runtime.computing import cannot_compute, computing
 from graphc.runtime.errors import RunError
 from graphc.runtime.evaluation import evaluate_examples
 from graphc.runtime.examples import Examples, load_examples
-from graphc.runtime.face import Arrays, Module, Raw, Trainer
+from graphc.runtime.face import Arrays, Module, Raw, Signature, Trainer
 from graphc.runtime.folder import RunFolder
 from graphc.runtime.progress import CallReporter, Reporter, SilentReporter
 from graphc.runtime.records import (
@@ -42,7 +42,15 @@ from graphc.runtime.records import (
 )
 from graphc.runtime.split import epoch_order
 
-__all__ = ["DivergedError", "ResumePoint", "TrainConfig", "initial_state", "resume_point", "train"]
+__all__ = [
+    "DivergedError",
+    "ResumePoint",
+    "TrainConfig",
+    "initial_state",
+    "resume_point",
+    "step_sizes",
+    "train",
+]
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,12 @@ def resume_point(folder: RunFolder, module: Module) -> ResumePoint:
         kept, _ = load_checkpoint(folder.best, module.signature)
         best = Best(info.best_epoch, info.best_value, kept)
     return ResumePoint(state, info.epoch, best)
+
+
+def step_sizes(signature: Signature, count: int, batch: int | None) -> tuple[int, int]:
+    """Examples in a step, and steps in an epoch of ``count`` examples."""
+    size = 1 if signature["batch"] is None else min(batch or count, count)
+    return size, math.ceil(count / size)
 
 
 def train(
@@ -164,10 +178,7 @@ class _Run:
         self.last = state
         self.epoch = start_epoch
         self.history: list[EpochRecord] = []
-        single = module.signature["batch"] is None
-        count = parts.train.count
-        self.batch = 1 if single else min(config.batch or count, count)
-        self.steps = math.ceil(count / self.batch)
+        self.batch, self.steps = step_sizes(module.signature, parts.train.count, config.batch)
 
     def go(self) -> TrainResult:
         self._open_folder()

@@ -28,7 +28,7 @@ from graphc.session.model import Model, Report
 from graphc.session.parts import Parts
 from graphc.session.run import ARRAYS, Run, columns_as_json
 
-__all__ = ["resume", "start"]
+__all__ = ["resume", "start", "train_config"]
 
 Folder = str | os.PathLike[str] | Literal[False] | None
 
@@ -110,22 +110,13 @@ def _trained(
     report: Report | None,
     **resumed: Any,
 ) -> TrainResult:
-    plan = model.spec.train
-    config = TrainConfig(
-        epochs=plan.epochs,
-        batch=plan.batch,
-        seed=plan.seed,
-        patience=plan.patience,
-        watch=plan.watch,
-        mode=plan.mode,
-    )
     try:
         return train(
             module,
             state,
             parts.train,
             parts.validation,
-            config,
+            train_config(model),
             folder=folder,
             report=report,
             **resumed,
@@ -134,6 +125,19 @@ def _trained(
         if folder is not None:
             folder.write_summary({"stopped": "diverged", "why": problem.message})
         raise
+
+
+def train_config(model: Model) -> TrainConfig:
+    """How long a model trains and on what terms, from its train section."""
+    plan = model.spec.train
+    return TrainConfig(
+        epochs=plan.epochs,
+        batch=plan.batch,
+        seed=plan.seed,
+        patience=plan.patience,
+        watch=plan.watch,
+        mode=plan.mode,
+    )
 
 
 def _run(
