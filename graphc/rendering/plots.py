@@ -396,7 +396,9 @@ def draw_surface(
     norm = BoundaryNorm(levels, 256)
     ax.set_facecolor("#bbbbbb")
     filled = ax.contourf(xs, ys, heights, levels, cmap=_SEQUENTIAL, norm=norm)
-    ax.contour(xs, ys, heights, levels, colors="white", linewidths=0.5, alpha=0.6)
+    ax.contour(
+        xs, ys, heights, levels, colors="white", linewidths=0.5, alpha=0.6, linestyles="solid"
+    )
     trail = {
         "color": "white",
         "linewidth": 1.4,
@@ -408,7 +410,7 @@ def draw_surface(
     bar = figure.colorbar(filled, ax=ax, aspect=28, pad=0.015, fraction=0.05, spacing="uniform")
     bar.set_label("objective")
     ticks = levels[::3].tolist()
-    bar.set_ticks(ticks, labels=[f"{level:g}" for level in ticks])
+    bar.set_ticks(ticks, labels=[f"{level:g}".replace("-", "−") for level in ticks])
     bar.ax.grid(False)
     ax.set_xlim(xs[0], xs[-1])
     ax.set_ylim(ys[0], ys[-1])

@@ -182,15 +182,8 @@ def _panels(run: Run) -> tuple[list[Panel], list[str]]:
         for name in names.get(group, ()):
             if name not in drop:
                 line = Line(name, _score(scores, group, name), "validation")
-                title = _with_best(f"validation {name}", line.values, run)
-                panels.append(Panel(title, (line,), log=group == "losses"))
+                panels.append(Panel(f"validation {name}", (line,), log=group == "losses"))
     return panels, arrays
-
-
-def _with_best(title: str, values: NDArray[np.floating[Any]], run: Run) -> str:
-    """A panel's title with the value of the best epoch."""
-    best = [value for value, record in zip(values, run.history, strict=True) if record["best"]]
-    return f"{title}, {best[-1]:.4g} at the best" if best else title
 
 
 def _training_label(run: Run) -> str:
@@ -414,7 +407,7 @@ def _draw_surface(surface: Surface, heading: Heading) -> Figure:
     from graphc.rendering.plots import draw_profile, draw_surface
 
     label = f"path of {count(surface.steps, 'step')}"
-    end = f"end, {surface.end:.4g}"
+    end = f"end, {surface.end:.4g}".replace("-", "−")
     if surface.heights is not None:
         path = Drawn(np.column_stack([surface.path[:, 0], surface.heights]), label, end)
         (x,), (name,) = surface.axes, surface.labels

@@ -40,9 +40,11 @@ Vector = NDArray[np.float64]
 _GRID = {1: 201, 2: 41}
 """Points along one axis and along each of two, for models for which that takes no more than about a
 minute."""
-_SMALLEST_GRID = 15
-_MOST_EXAMPLES, _FEWEST_EXAMPLES = 2048, 256
-_WORK = 1.2e11
+_MOST_EXAMPLES = 2048
+_LEAST = ((256, 25), (64, 15))
+"""Examples, and points along an axis, that are left to a model for which more would take long; of
+the second two for one that takes long even so."""
+_WORK = 2e11
 """Bytes that could be moved in the time that all points may take together, half a minute or so."""
 _CALL = 100_000
 """Bytes that could be moved in the time that the call of a function takes, ..."""
@@ -298,10 +300,11 @@ def _objective(
     def work() -> int:
         return int(points**rank) * -(-rows // batch) * cost
 
-    while work() > _WORK and rows > _FEWEST_EXAMPLES:
-        rows = max(rows // 2, _FEWEST_EXAMPLES)
-    while work() > _WORK and grid is None and points > _SMALLEST_GRID:
-        points -= 2
+    for fewest, smallest in _LEAST:
+        while work() > _WORK and rows > fewest:
+            rows = max(rows // 2, fewest)
+        while work() > _WORK and grid is None and points > smallest:
+            points -= 2
     return Objective(model, module, state, _examples(module, state, raw, rows), batch), points
 
 
