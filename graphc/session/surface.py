@@ -44,7 +44,7 @@ _MOST_EXAMPLES = 2048
 _LEAST = ((256, 25), (64, 15))
 """Examples, and points along an axis, that are left to a model for which more would take long; of
 the second two for one that takes long even so."""
-_WORK = 2e11
+_WORK = 1.2e11
 """Bytes that could be moved in the time that all points may take together, half a minute or so."""
 _CALL = 100_000
 """Bytes that could be moved in the time that the call of a function takes, ..."""
