@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from graphc.schedule import CostReport
     from graphc.session import CompileError, Model, Run, RunError, compile, load
     from graphc.session.explaining import explain
+    from graphc.session.picture import Picture
+    from graphc.session.rendering import render
 
 __version__ = "0.1.0"
 
@@ -24,12 +26,14 @@ __all__ = [
     "CompileError",
     "CostReport",
     "Model",
+    "Picture",
     "Run",
     "RunError",
     "__version__",
     "compile",
     "explain",
     "load",
+    "render",
 ]
 
 
@@ -40,6 +44,14 @@ def __getattr__(name: str) -> Any:
         from graphc.session.explaining import explain
 
         return explain
+    if name == "render":
+        from graphc.session.rendering import render
+
+        return render
+    if name == "Picture":
+        from graphc.session.picture import Picture
+
+        return Picture
     if name == "CostReport":
         from graphc.schedule import CostReport
 

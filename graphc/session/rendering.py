@@ -12,19 +12,21 @@ from graphc.rendering.backward import Backward
 from graphc.rendering.faces import Faces
 from graphc.rendering.naming import Titles, every_title
 from graphc.rendering.numbers import Numbers
+from graphc.rendering.pictures.changes import draw_changes, draw_stage
 from graphc.rendering.pictures.folds import fold
 from graphc.rendering.pictures.moments import tell
 from graphc.rendering.pictures.opening import Opened, Roots, open_folds
 from graphc.rendering.pictures.outline import make_outline
 from graphc.rendering.pictures.views import View, Views
 from graphc.runtime import RunError
-from graphc.runtime.wording import did_you_mean, listing
+from graphc.runtime.wording import did_you_mean
 from graphc.session.checking import deep_recursion
 from graphc.session.explaining import evaluated
 from graphc.session.loading import no_gradient
 from graphc.session.model import Model, compile
 from graphc.session.numbers import Known, known_numbers
 from graphc.session.parts import DataLike
+from graphc.session.passing import changes, stage_snapshot
 from graphc.session.picture import Picture
 from graphc.session.run import Run, is_run, load
 
@@ -65,7 +67,7 @@ def render(
         raise RunError(f"the depth is {depth}", help="give 0 or more")
     with deep_recursion(model.spec.path):
         if view == "passes" or stage is not None:
-            return _of_passes(model, view, stage, names)
+            return _of_passes(model, view, stage)
         known = known_numbers(model, run, values, row)
         return _of_values(model, view or _default_view(model), known, names, depth)
 
@@ -191,10 +193,26 @@ def _expect_found(
 # ------------------------------------------------------------------------------- passes
 
 
-def _of_passes(
-    model: Model, view: AnyView | None, stage: str | None, names: tuple[str, ...]
-) -> Picture:
-    raise RunError("not yet", help=listing([str(view), str(stage), *names]))
+def _of_passes(model: Model, view: AnyView | None, stage: str | None) -> Picture:
+    """The graph after a pass; in the view ``passes`` before and after beside each other."""
+    name = model.name
+    if view == "passes":
+        found = changes(model, stage)
+        if not found:
+            what = "no pass" if stage is None else stage
+            raise RunError(f"{what} changes nothing in {name}", help="draw another pass or view")
+        titles = ", ".join(change.name for change in found)
+        return Picture(model, "passes", draw_changes(f"{name}: {titles}", found, (MARKS,)))
+    if view not in (None, "forward"):
+        raise RunError(
+            f"a graph after a pass has no view {view}", help="leave --view out, or draw passes"
+        )
+    assert stage is not None
+    diagram = draw_stage(f"{name} after {stage}", stage_snapshot(model, stage), ())
+    return Picture(model, stage, diagram)
+
+
+MARKS = "+ added, − removed, ~ changed; the rest is unchanged"
 
 
 def as_json(picture: Picture, files: Sequence[Any]) -> dict[str, Any]:

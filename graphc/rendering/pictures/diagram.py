@@ -93,5 +93,12 @@ class Diagram:
     frames: tuple[Frame, ...] = ()
     notes: tuple[str, ...] = ()
     direction: Direction | None = None
+    rows: tuple[tuple[str, ...], ...] = ()
+    """Frames that stand beside each other, row below row."""
     keys: Mapping[int, str] = field(default_factory=dict)
     """The box that each node of the graph is drawn in."""
+
+    @property
+    def has_forward(self) -> bool:
+        """Whether values flow in the picture, not gradients alone."""
+        return any(box.kind not in ("gradient", "sum") for box in self.boxes)

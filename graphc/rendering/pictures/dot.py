@@ -12,7 +12,7 @@ from typing import Any
 
 from graphc.rendering.pictures.diagram import Arrow, Box, Diagram, Frame, Line
 from graphc.rendering.pictures.moments import Moment
-from graphc.rendering.pictures.placing import label_of, runs_back
+from graphc.rendering.pictures.placing import goes_against, label_of, row_ends, runs_back
 from graphc.rendering.pictures.svg import FILL, FONT, FRAME_INK, INK, MARK, STROKE
 from graphc.rendering.pictures.wording import visible
 
@@ -50,6 +50,12 @@ def to_dot(diagram: Diagram, moment: Moment | None = None) -> str:
             _node(graph, box)
     for arrow in diagram.arrows:
         _edge(graph, arrow, diagram)
+    for number, (above, below) in enumerate(row_ends(diagram)):
+        graph.node(f"row{number}", style="invis")
+        for key in above:
+            graph.edge(key, f"row{number}", style="invis")
+        for key in below:
+            graph.edge(f"row{number}", key, style="invis")
     source: str = graph.source
     return source
 
@@ -113,7 +119,7 @@ def _edge(graph: Any, arrow: Arrow, diagram: Diagram) -> None:
     if runs_back(arrow, diagram):
         tail, head = head, tail
         attributes["dir"] = "back"
-    if arrow.again:
+    if goes_against(arrow, diagram):
         attributes["constraint"] = "false"
     label = label_of(arrow)
     if label:

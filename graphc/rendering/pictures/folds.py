@@ -150,23 +150,26 @@ def _settle(
     for id in result.drawn:
         if id not in result.inside and id in inside:
             result.inside[id] = inside[id]
-    known: Counter[tuple[int, int, int, str, bool]] = Counter()
-    plain: set[tuple[int, int, str]] = set()
-    for use in outline.uses:
-        tail, head = where[use.source], where[use.user]
-        rounds = number_of.get(use.source), number_of.get(use.user)
-        again = None not in rounds and rounds[0] != rounds[1]
-        folded = use.source != tail or use.user != head
-        slot = f"{use.slot}{'' if use.reader == use.user else 'inside'}"
-        if folded and (tail, head, slot) in plain and not again:
-            continue
-        key = (tail, head, use.slot, slot, again)
-        if known[key] and (folded or again):
-            continue
-        known[key] += 1
-        if not again:
-            plain.add((tail, head, slot))
-        result.links.append(Link(tail, head, use, again))
+    result.links = _links(outline, where, number_of)
+
+
+def _links(outline: Outline, where: dict[int, int], number_of: dict[int, int]) -> list[Link]:
+    """An arrow for every use of a drawn value by a drawn one; what other rounds use gives one more
+    only between boxes that have none yet."""
+    found: dict[Use, Link] = {}
+    known: set[tuple[int, int, bool]] = set()
+    for folded in (False, True):
+        for use in outline.uses:
+            tail, head = where[use.source], where[use.user]
+            if folded == (use.source == tail and use.user == head):
+                continue
+            rounds = number_of.get(use.source), number_of.get(use.user)
+            again = None not in rounds and rounds[0] != rounds[1]
+            if folded and ((tail, head, again) in known or (tail == head and not again)):
+                continue
+            known.add((tail, head, again))
+            found[use] = Link(tail, head, use, again)
+    return [found[use] for use in outline.uses if use in found]
 
 
 def _with_parents(result: Folds) -> list[str]:

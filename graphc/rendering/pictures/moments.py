@@ -115,13 +115,13 @@ class _Story:
 
     def _backward(self, id: int) -> Iterator[Moment]:
         key, name, bar = self.outline.key(id), self.outline.name(id), self.views.adjoint(id)
-        notes = self.views.notes_of(id)
+        uses, notes = self.views.uses_of(id), self.views.notes_of(id)
         if not notes:
             self.gradients.add(key)
             line = f"{bar} = ∂{name}/∂{name} = 1: every derivative by itself is 1"
             yield self._moment(f"Backward: start at {name}", line, active=[key])
             return
-        several = len(notes) > 1
+        several = len(uses) > 1
         arrows = self.into.get(sum_key(key) if several else key, [])
         told = notes if len(notes) <= MOST_ARROWS else []
         for note, arrow in zip(told, arrows, strict=False):
@@ -132,7 +132,7 @@ class _Story:
         if several:
             self.passed |= {*arrows, *self.into.get(key, [])}
             self.gradients.add(key)
-            yield self._sum(id, notes, told)
+            yield self._sum(id, len(uses), told if len(told) == len(uses) else [])
 
     def _contribution(self, note: Noted, id: int, arrow: str, several: bool) -> Moment:
         """Rule, upstream · local = contribution."""
@@ -173,10 +173,10 @@ class _Story:
         end = f" = {value}" if value and value != local else ""
         return f"rule of {what}: ∂{above}/∂{below} = {local}{end}"
 
-    def _sum(self, id: int, notes: list[Noted], told: list[Noted]) -> Moment:
+    def _sum(self, id: int, count: int, told: list[Noted]) -> Moment:
         key, name, bar = self.outline.key(id), self.outline.name(id), self.views.adjoint(id)
         formulas = [self.views.contribution(note).formula.unicode for note in told]
-        lines = [f"{name} has {len(notes)} uses: what they contribute is added"]
+        lines = [f"{name} has {count:,} uses: what they contribute is added"]
         if told:
             lines.append(f"{bar} = {' + '.join(formulas)}".replace("+ −", "− "))
         values = [self.views.contribution(note).value for note in told]

@@ -7,7 +7,8 @@ letters of a font whose widths every Graphviz knows: what they say never passes 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from graphc.rendering.pictures.diagram import Arrow, Box, Diagram, Direction, Line
@@ -74,6 +75,11 @@ def step_of(line: Line) -> float:
 def place(diagram: Diagram, engine: Engine | None = None) -> Placed:
     """Lay out a diagram, downwards unless that is too wide for a page. LayoutError where Graphviz
     finds no layout."""
+    if diagram.rows:
+        beside = _placed(diagram, "down", engine)
+        single = tuple((key,) for row in diagram.rows for key in row)
+        below = replace(diagram, rows=single)
+        return beside if beside.width <= PAGE else _placed(below, "down", engine)
     if diagram.direction is not None:
         return _placed(diagram, diagram.direction, engine)
     down = _placed(diagram, "down", engine)
@@ -101,16 +107,56 @@ def _dot(diagram: Diagram, direction: Direction) -> Iterator[str]:
     yield 'node [shape=box, fixedsize=true, label=""]'
     yield "edge [arrowsize=0.8]"
     numbers = {box.key: number for number, box in enumerate(diagram.boxes)}
-    yield from _frames(diagram, "", numbers)
+    yield from _frames(diagram, "", numbers, _label_frames(diagram))
     for box in diagram.boxes:
         if not box.frame:
             yield _node(box, numbers)
     for number, arrow in enumerate(diagram.arrows):
         yield from _edges(arrow, number, numbers, diagram)
+    for number, (above, below) in enumerate(row_ends(diagram)):
+        yield f"row{number} [width=0.01, height=0.01, style=invis]"
+        yield from (f"{numbers[key]} -> row{number} [style=invis]" for key in above)
+        yield from (f"row{number} -> {numbers[key]} [style=invis]" for key in below)
     yield "}"
 
 
-def _frames(diagram: Diagram, parent: str, numbers: dict[str, int]) -> Iterator[str]:
+def row_ends(diagram: Diagram) -> Iterator[tuple[list[str], list[str]]]:
+    """Between each two rows of frames, the last boxes of the one and the first of the other."""
+    led_to = {arrow.head for arrow in diagram.arrows}
+    led_from = {arrow.tail for arrow in diagram.arrows}
+    for above, below in pairwise(diagram.rows):
+        last = [b.key for b in diagram.boxes if b.frame in above and b.key not in led_from]
+        first = [b.key for b in diagram.boxes if b.frame in below and b.key not in led_to]
+        yield last, first
+
+
+def _label_frames(diagram: Diagram) -> dict[str, list[int]]:
+    """Numbers of the arrows whose labels lie inside a frame, as both of their ends do."""
+    within: dict[str, list[str]] = {"": []}
+    for frame in diagram.frames:
+        within[frame.key] = _around(frame.key, diagram)
+    of_box = {box.key: within[box.frame] for box in diagram.boxes}
+    found: dict[str, list[int]] = {}
+    for number, arrow in enumerate(diagram.arrows):
+        shared = [key for key in of_box[arrow.tail] if key in of_box[arrow.head]]
+        if shared and label_of(arrow):
+            found.setdefault(shared[0], []).append(number)
+    return found
+
+
+def _around(key: str, diagram: Diagram) -> list[str]:
+    """A frame and those around it, innermost first."""
+    parents = {frame.key: frame.parent for frame in diagram.frames}
+    found = []
+    while key:
+        found.append(key)
+        key = parents.get(key, "")
+    return found
+
+
+def _frames(
+    diagram: Diagram, parent: str, numbers: dict[str, int], labels: Mapping[str, list[int]]
+) -> Iterator[str]:
     for number, frame in enumerate(diagram.frames):
         if frame.parent != parent:
             continue
@@ -120,7 +166,8 @@ def _frames(diagram: Diagram, parent: str, numbers: dict[str, int]) -> Iterator[
         for box in diagram.boxes:
             if box.frame == frame.key:
                 yield _node(box, numbers)
-        yield from _frames(diagram, frame.key, numbers)
+        yield from (f"label{label}" for label in labels.get(frame.key, ()))
+        yield from _frames(diagram, frame.key, numbers, labels)
         yield "}"
 
 
@@ -142,7 +189,9 @@ def _edges(arrow: Arrow, number: int, numbers: dict[str, int], diagram: Diagram)
     is a node on the way, so that nothing is drawn across it."""
     tail, head = str(numbers[arrow.tail]), str(numbers[arrow.head])
     back = runs_back(arrow, diagram)
-    loose = ", constraint=false" if arrow.again else ", weight=3" if arrow.kind == "forward" else ""
+    loose = ", weight=3" if arrow.kind == "forward" else ""
+    if goes_against(arrow, diagram):
+        loose = ", constraint=false"
     pieces = [(tail, head, "")]
     if label_of(arrow):
         middle = f"label{number}"
@@ -164,8 +213,14 @@ def label_extent(arrow: Arrow) -> tuple[float, float]:
 
 
 def runs_back(arrow: Arrow, diagram: Diagram) -> bool:
-    """Whether an arrow of a gradient stands beside the forward arrows of the same picture."""
-    return arrow.kind != "forward" and any(a.kind == "forward" for a in diagram.arrows)
+    """Whether an arrow of a gradient goes back beside the forward arrows of the same picture; one
+    that comes out of the next round goes their way."""
+    return arrow.kind != "forward" and not arrow.again and diagram.has_forward
+
+
+def goes_against(arrow: Arrow, diagram: Diagram) -> bool:
+    """Whether an arrow leads to a box that stands before its own."""
+    return arrow.again and (arrow.kind == "forward" or not diagram.has_forward)
 
 
 def label_of(arrow: Arrow) -> tuple[Line, ...]:
@@ -194,10 +249,11 @@ def _read(diagram: Diagram, found: dict[str, Any]) -> Placed:
         elif name.startswith("label"):
             number = int(name.removeprefix("label"))
             labels[number] = Area(*point(entry["pos"]), *label_extent(diagram.arrows[number]))
-        elif "pos" in entry:
+        elif name.isdecimal():
             box = diagram.boxes[int(name)]
             boxes[box.key] = Area(*point(entry["pos"]), *extent(box))
-    pieces = {int(entry["id"]): _piece(entry, point) for entry in found.get("edges", [])}
+    edges = [entry for entry in found.get("edges", []) if "id" in entry]
+    pieces = {int(entry["id"]): _piece(entry, point) for entry in edges}
     routes = {
         arrow.key: _route(number, diagram, pieces, labels)
         for number, arrow in enumerate(diagram.arrows)

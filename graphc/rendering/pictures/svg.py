@@ -93,6 +93,9 @@ def paint(placed: Placed, moment: Moment | None = None, room: int = 0) -> str:
             parts += _arrow(arrow, placed.routes[arrow.key], moment)
     for box in diagram.boxes:
         parts += _box(box, placed.boxes[box.key], moment)
+    for frame in diagram.frames:
+        if frame.key in placed.frames:
+            parts += _frame_title(frame, placed.frames[frame.key])
     parts.append("</g>")
     y = top + placed.height + CAPTION * 1.4
     for number, line in enumerate(foot):
@@ -277,7 +280,19 @@ def _frame(frame: Frame, area: Area) -> Iterator[str]:
         f'<rect x="{_n(left)}" y="{_n(top)}" width="{_n(area.width)}" height="{_n(area.height)}" '
         f'rx="6" fill="{ink}" fill-opacity="0.07" stroke="{ink}"{dash}/>'
     )
-    title = visible(frame.title)
+    yield "</g>"
+
+
+def _frame_title(frame: Frame, area: Area) -> Iterator[str]:
+    """The title, above the arrows that cross the frame."""
+    left, top = area.x - area.width / 2, area.y - area.height / 2
+    title, ink = visible(frame.title), FRAME_INK[frame.kind]
+    wide = columns(title) * ADVANCE * LABEL_SIZE
+    yield f'<g class="frame-title {frame.kind}" data-frame="{escape(frame.key)}">'
+    yield (
+        f'<rect x="{_n(left + 5)}" y="{_n(top + 4)}" width="{_n(wide + 6)}" '
+        f'height="{_n(LABEL_SIZE * 1.4)}" fill="#ffffff" fill-opacity="0.85"/>'
+    )
     yield _text(title, left + 8, top + 15, LABEL_SIZE, ink, "start", 'font-weight="bold"')
     yield "</g>"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from graphc.ir import UNICODE, Call, Operator
@@ -21,6 +22,7 @@ from graphc.rendering.pictures.diagram import Arrow, Box, Diagram, Line
 from graphc.rendering.pictures.folds import Folds, Link
 from graphc.rendering.pictures.outline import Outline, call_of
 from graphc.rendering.pictures.wording import (
+    WIDEST,
     breaks_well,
     columns,
     exact,
@@ -106,24 +108,26 @@ class Views:
             self._told[note] = self._backward.contribution(note)
         return self._told[note]
 
-    def notes_of(self, id: int) -> list[Noted]:
-        """The uses of a value that contribute to its gradient, as far as they are drawn."""
+    def uses_of(self, id: int) -> list[Noted]:
+        """The uses of a value that contribute to its gradient, those inside its own box aside."""
         if not self.has_gradient(id):
             return []
-        found: list[Noted] = []
-        known: set[tuple[int, int]] = set()
-        for note in self._backward.uses.get(id, ()):
-            unit = self.consumer(note)
-            if unit not in self.folds.where:
-                continue
-            box = self.folds.where[unit]
-            if box == self.folds.where[id]:
-                continue
-            if unit != box and (box, note.slot) in known:
-                continue
-            known.add((box, note.slot))
-            found.append(note)
-        return found
+        where = self.folds.where
+        units = ((note, self.consumer(note)) for note in self._backward.uses.get(id, ()))
+        own = id if id in self.folds.chains else None
+        return [note for note, unit in units if unit in where and where[unit] != own]
+
+    def notes_of(self, id: int) -> list[Noted]:
+        """Of those, the ones that are drawn: of other rounds one between the same boxes."""
+        where, uses = self.folds.where, self.uses_of(id)
+        shown = [note for note in uses if where[self.consumer(note)] == self.consumer(note)]
+        known = {(self.consumer(note), note.slot) for note in shown}
+        for note in uses:
+            ends = (where[self.consumer(note)], note.slot)
+            if ends not in known:
+                known.add(ends)
+                shown.append(note)
+        return shown
 
     def consumer(self, note: Noted) -> int:
         """The unit that a use is part of."""
@@ -188,27 +192,29 @@ class Views:
         if known is not None:
             first, *rest = summary(known, "gradient")
             whole = f"{name} = {first.text}"
-            return [*lines(whole, "gradient"), *rest]
+            if not rest or columns(whole) <= WIDEST:
+                return [*lines(whole, "gradient"), *rest]
+            return [*lines(f"{name} =", "gradient"), first, *rest]
         return lines(f"{name} = {self._total_formula(id)}", "gradient", most=2)
 
     def _total_formula(self, id: int) -> str:
-        notes = self.notes_of(id)
-        if not notes:
+        uses = self.uses_of(id)
+        if not uses:
             return "1"
-        if len(notes) > 1:
-            return f"Σ of {len(notes)}"
-        return self.contribution(notes[0]).formula.unicode
+        if len(uses) > 1:
+            return f"Σ of {len(uses):,}"
+        return self.contribution(uses[0]).formula.unicode
 
     def _gradient_boxes(self, id: int, view: View) -> list[Box]:
         """The Σ of a fan-out; in the backward view also the gradient itself."""
         key, boxes = self.outline.key(id), []
-        notes = self.notes_of(id)
+        uses, notes = self.uses_of(id), self.notes_of(id)
         inside = self.folds.inside.get(id, "")
-        if len(notes) > 1:
+        if len(uses) > 1:
             text = [Line("Σ", "name")]
-            if len(notes) > MOST_ARROWS:
-                text.append(Line(f"{len(notes):,} contributions", "note"))
-            tip = (Line(f"{self.adjoint(id)}: the sum over its {len(notes)} uses", "note"),)
+            if len(notes) > MOST_ARROWS or len(notes) < len(uses):
+                text.append(Line(f"{len(uses):,} contributions", "note"))
+            tip = (Line(f"{self.adjoint(id)}: the sum over its {len(uses):,} uses", "note"),)
             boxes.append(
                 Box(sum_key(key), "sum", f"Σ {self.adjoint(id)}", tuple(text), tip, inside)
             )
@@ -264,21 +270,54 @@ class Views:
         graph, use = self.outline.graph, link.use
         if link.head in self.folds.chains or use.reader != use.user:
             return ""
+        drawn = [
+            other
+            for other in self.folds.links
+            if other.use.reader == use.reader and graph[other.tail].op.name != "parameter"
+        ]
         names = call_of(graph, use.reader)
+        if len(drawn) < 2 or link not in drawn or link.again:
+            return ""
         if names:
             called = names.get(use.slot, "")
-            alone = len(names) == 1 or self.outline.name(link.tail).endswith(called)
-            return "" if alone else visible(called)
-        op = graph[use.reader].op
-        return "" if op.commutative or len(graph[use.reader].inputs) < 2 else str(use.slot + 1)
+            return "" if self.outline.name(link.tail) == called else visible(called)
+        return "" if graph[use.reader].op.commutative else str(use.slot + 1)
 
     def _gradient_arrows(self, id: int, view: View) -> list[Arrow]:
         notes = self.notes_of(id)
-        several = len(notes) > 1
+        several = len(self.uses_of(id)) > 1
         own = self._gradient_key(id, view)
         head = sum_key(self.outline.key(id)) if several else own
         arrows = [self._gradient_arrow(note, id, head, view) for note in _some(notes)]
+        arrows += [
+            Arrow(self._gradient_key(user, view), head, "gradient") for user in self._beyond(id)
+        ]
         return [*arrows, Arrow(head, own, "total")] if several else arrows
+
+    def _beyond(self, id: int) -> list[int]:
+        """Boxes from which a gradient flows to values that share the box of ``id``, not to it."""
+        if not isinstance(self.walk, Backward):
+            return []
+        where, drawn = (
+            self.folds.where,
+            {self.folds.where[self.consumer(n)] for n in self.notes_of(id)},
+        )
+        found: dict[int, None] = {}
+        for member in self._members.get(id, ()):
+            for note in self.walk.uses.get(member, ()):
+                unit = self.consumer(note)
+                if where.get(unit, id) not in (id, *drawn) and where[unit] == unit:
+                    found[unit] = None
+        return list(found)
+
+    @cached_property
+    def _members(self) -> dict[int, list[int]]:
+        """The other values that share a box."""
+        members: dict[int, list[int]] = {}
+        for unit, box in self.folds.where.items():
+            if unit != box:
+                members.setdefault(box, []).append(unit)
+        return members
 
     def _gradient_key(self, id: int, view: View) -> str:
         key = self.outline.key(id)
@@ -356,10 +395,11 @@ def _equation(name: str, face: Mapping[str, Any], operands: int) -> list[Line]:
     if formula is None or formula.unicode == name:
         return lines(name, "name")
     above = lines(f"{name} = {formula.unicode}", "name")
-    if expansion is None or not breaks_well(expansion.unicode):
+    written = "" if expansion is None else f"{name} = {expansion.unicode}"
+    if expansion is None or not breaks_well(written if operands > 1 else expansion.unicode):
         return above
     if operands > 1:
-        return lines(f"{name} = {expansion.unicode}", "name")
+        return lines(written, "name")
     return [*above, *lines(f"= {expansion.unicode}", "formula")]
 
 

@@ -12,7 +12,7 @@ from graphc.rendering.layout import width, wrapped
 from graphc.rendering.numbers import brief, number
 from graphc.rendering.pictures.diagram import Line, Role
 
-__all__ = ["breaks_well", "columns", "exact", "lines", "shortest", "summary", "visible"]
+__all__ = ["WIDEST", "breaks_well", "columns", "exact", "lines", "shortest", "summary", "visible"]
 
 Array = Any
 
@@ -91,7 +91,8 @@ def summary(value: Array | None, role: Role) -> list[Line]:
     low, high = finite.min(), finite.max()
     if low == high and finite.size == real.size:
         return [Line(f"[{_sizes(array)}] all {number(low)}", role)]
-    first = f"[{_sizes(array)}] mean {_short(finite.mean())} std {_short(finite.std())}"
+    mean = finite.mean() if abs(finite.mean()) > 1e-12 * abs(finite).max() else 0.0
+    first = f"[{_sizes(array)}] mean {_short(mean)} std {_short(finite.std())}"
     second = f"{_short(low)} … {_short(high)}, norm {_short(float(np.linalg.norm(finite)))}"
     lost = real.size - finite.size
     found = [*lines(first, role), *lines(second, role)]
