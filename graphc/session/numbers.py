@@ -53,8 +53,8 @@ def _of_examples(model: Model, run: Run | None) -> Known:
     known = [name for name, info in spec.inputs.items() if info.example is not None]
     if not known and spec.inputs:
         return Known(leaves if run is not None else {}, {}, _parameters(run) if run else "")
-    what = "numbers at the example values" if known else "numbers"
-    return Known(leaves, example_lengths(spec), f"{what}, {_parameters(run)}")
+    what = "numbers at the example values, " if known else "numbers at the "
+    return Known(leaves, example_lengths(spec), f"{what}{_parameters(run)}")
 
 
 def _parameters(run: Run | None) -> str:

@@ -147,8 +147,25 @@ def _views(
     folds = fold(outline, opened.frames, opened.inside, names)
     _expect_found(spec, names, opened, folds.block_names, walk.titles)
     targets = frozenset(name for name, info in spec.inputs.items() if info.role == "target")
-    notes = (setting, known.origin, *_lengths(known))
-    return Views(outline, folds, walk, f"{spec.name}, {view}", targets, tuple(filter(None, notes)))
+    notes = (*([] if view == "forward" else LEGENDS[view != "backward"]), setting, known.origin)
+    return Views(
+        outline,
+        folds,
+        walk,
+        f"{spec.name}, {view}",
+        targets,
+        tuple(filter(None, (*notes, *_lengths(known)))),
+    )
+
+
+LEGENDS = {
+    True: (
+        "above in green the value, below in red the gradient ∂objective/∂·; a dashed arrow carries "
+        "the gradient back, times the local derivative that it names",
+    ),
+    False: ("gradients ∂objective/∂·; an arrow names the local derivative that it multiplies by",),
+}
+"""How to read a picture, by whether it shows values too."""
 
 
 def _root_names(roots: Roots) -> dict[int, str]:

@@ -14,11 +14,13 @@ from typing import Any
 
 from graphc.ir import Call
 from graphc.rendering.pictures.diagram import Frame
-from graphc.rendering.pictures.outline import Outline, Use
+from graphc.rendering.pictures.outline import Outline, Use, safe_key
 
 __all__ = ["FEWEST_ROUNDS", "MOST_BOXES", "Folds", "Link", "fold"]
 
 FEWEST_ROUNDS = 3
+MANY_ROUNDS = 8
+"""So many values at one place of the text are rounds, whether a name says so or not."""
 MOST_BOXES = 200
 """Boxes beyond which chains are folded too."""
 SHORTEST_CHAIN = 4
@@ -93,7 +95,9 @@ def _rounds(
     found = {
         key: ids
         for key, ids in kept.items()
-        if key[0] or any(count == len(ids) and prefix for count, prefix in prefixes)
+        if key[0]
+        or len(ids) >= MANY_ROUNDS
+        or any(count == len(ids) and prefix for count, prefix in prefixes)
     }
     return found, blocks
 
@@ -131,8 +135,7 @@ def _block(
         same = [f for f in result.frames.values() if f.kind == "block" and f"×{count}," in f.title]
         if same:
             return same[0].key
-    frame = f"{name or 'rounds'}×{count}"
-    outer = ""
+    frame, outer = f"{safe_key(name or 'rounds')}.{count}", ""
     title = f"{name or 'rounds'} ×{count}, round 2 shown"
     result.frames.setdefault(frame, Frame(frame, title, "block", outer))
     return frame

@@ -14,6 +14,7 @@ from graphc.ir import Call, Graph, Node
 from graphc.ir.inline import inline_calls
 from graphc.rendering.naming import every_title
 from graphc.rendering.pictures.diagram import Frame
+from graphc.rendering.pictures.outline import safe_key
 
 __all__ = ["Opened", "open_folds"]
 
@@ -69,9 +70,9 @@ def _frame(opened: Opened, call: Call, name: str, outer: str) -> Frame:
 
 
 def _added(opened: Opened, stem: str, title: str, outer: str = "") -> Frame:
-    key, number = stem, 2
+    key, number = safe_key(stem), 2
     while key in opened.frames:
-        key, number = f"{stem}#{number}", number + 1
+        key, number = f"{safe_key(stem)}.{number}", number + 1
     opened.frames[key] = Frame(key, title, "definition", outer)
     return opened.frames[key]
 

@@ -88,6 +88,9 @@ def paint(placed: Placed, moment: Moment | None = None, room: int = 0) -> str:
     for frame in diagram.frames:
         if frame.key in placed.frames:
             parts += _frame(frame, placed.frames[frame.key])
+    for box in diagram.boxes:
+        if moment is not None and box.key in moment.active:
+            parts.append(_halo(placed.boxes[box.key]))
     for arrow in diagram.arrows:
         if arrow.key in placed.routes:
             parts += _arrow(arrow, placed.routes[arrow.key], moment)
@@ -150,11 +153,6 @@ def _box(box: Box, area: Area, moment: Moment | None) -> Iterator[str]:
     frame = f' data-frame="{escape(box.frame)}"' if box.frame else ""
     mark = f" {box.mark}" if box.mark else ""
     hidden = () if moment is None else _unknown(box, moment)
-    if moment is not None and box.key in moment.active:
-        yield (
-            f'<rect class="halo" x="{_n(left - 5)}" y="{_n(top - 5)}" rx="8" fill="#ffe58a" '
-            f'width="{_n(area.width + 10)}" height="{_n(area.height + 10)}"/>'
-        )
     yield (
         f'<g id="box-{box.key}" class="box {box.kind}{mark}" '
         f'data-name="{escape(visible(box.name))}"{place}{frame}{_numbers(box)}>'
@@ -173,6 +171,14 @@ def _box(box: Box, area: Area, moment: Moment | None) -> Iterator[str]:
         baseline = y - (STEP - 0.95) * size
         yield _text(line.text, area.x, baseline, size, INK[line.role], "middle", attributes)
     yield "</g>"
+
+
+def _halo(area: Area) -> str:
+    left, top = area.x - area.width / 2 - 5, area.y - area.height / 2 - 5
+    return (
+        f'<rect class="halo" x="{_n(left)}" y="{_n(top)}" width="{_n(area.width + 10)}" '
+        f'height="{_n(area.height + 10)}" rx="8" fill="#ffe58a" stroke="#c79a00"/>'
+    )
 
 
 def _unknown(box: Box, moment: Moment) -> tuple[str, ...]:
