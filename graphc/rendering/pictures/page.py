@@ -115,6 +115,6 @@ def _listing(listing: Listing) -> dict[str, Any]:
     return {
         "title": visible(listing.title),
         "first": listing.first,
-        "lines": [visible(line) for line in listing.lines],
+        "lines": [visible(line.expandtabs(4)) for line in listing.lines],
         "places": list(listing.places),
     }
