@@ -310,6 +310,7 @@ def _text(
     text: str, x: float, y: float, size: float, ink: str, anchor: str, attributes: str = ""
 ) -> str:
     """A line of text; its length is given, so that other fonts take the same room."""
+    text = visible(text)
     length = columns(text) * ADVANCE * size
     fixed = f' textLength="{_n(length)}" lengthAdjust="spacingAndGlyphs"' if len(text) > 1 else ""
     gap = f" {attributes}" if attributes else ""
