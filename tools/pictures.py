@@ -18,8 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import graphc
-from graphc.session.showing import show_curves, show_surface, show_weights
+import graphc  # noqa: E402, what the path leads to
+from graphc.session.showing import show_curves, show_surface, show_weights  # noqa: E402
 
 FOLDER = ROOT / "docs" / "pictures"
 MODELS = ("logistic", "circuit", "xor", "digits")

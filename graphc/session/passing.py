@@ -17,7 +17,7 @@ __all__ = ["changes", "stage_snapshot"]
 SHOWN = (
     ("regularize", ("regularize",)),
     ("stabilize", ("stabilize",)),
-    ("simplify", ("fold", "simplify", "cse")),
+    ("simplify", ("fold-constants", "simplify", "common-subexpressions")),
     ("fuse", ("fuse",)),
 )
 """What a picture of passes shows unasked: a title and the passes that it covers."""

@@ -87,7 +87,8 @@ def _subject(
             raise RunError("a run has settings of its own", help="give --set with a model file")
         run = load(model, data=data, at=at)
         return run, run.model
-    return None, compile(model, set=set, at=at, data=data)
+    # Numbers in a picture are compared with those on paper.
+    return None, compile(model, set=set, at=at, data=data, precision="f64")
 
 
 def _default_view(model: Model) -> AnyView:

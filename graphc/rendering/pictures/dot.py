@@ -80,13 +80,11 @@ def _at(diagram: Diagram, moment: Moment) -> Diagram:
 
 
 def _frames(graph: Any, diagram: Diagram, parent: str) -> None:
-    from graphviz import escape as literal
-
     for number, frame in enumerate(diagram.frames):
         if frame.parent != parent:
             continue
         with graph.subgraph(name=f"cluster_{number}") as inner:
-            inner.attr(label=literal(visible(frame.title)), **_frame_style(frame))
+            inner.attr(label=_table([Line(frame.title, "name")]), **_frame_style(frame))
             for box in diagram.boxes:
                 if box.frame == frame.key:
                     _node(inner, box)

@@ -69,8 +69,7 @@ def fold(
     _settle(outline, result, inside, number_of)
     if len(result.drawn) > MOST_BOXES:
         _fold_chains(outline, result)
-    used = set(_with_parents(result))
-    result.frames = {key: frame for key, frame in result.frames.items() if key in used}
+    result.frames = {key: result.frames[key] for key in _used_frames(result)}
     return result
 
 
@@ -175,12 +174,15 @@ def _links(outline: Outline, where: dict[int, int], number_of: dict[int, int]) -
     return [found[use] for use in outline.uses if use in found]
 
 
-def _with_parents(result: Folds) -> list[str]:
-    found = []
-    for key in set(result.inside.values()):
+def _used_frames(result: Folds) -> dict[str, None]:
+    """Keys of the frames that something is in, in the order of the boxes, outer ones first."""
+    found: dict[str, None] = {}
+    for id in result.drawn:
+        chain, key = [], result.inside.get(id, "")
         while key:
-            found.append(key)
-            key = result.frames[key].parent if key in result.frames else ""
+            chain.append(key)
+            key = result.frames[key].parent
+        found.update(dict.fromkeys(reversed(chain)))
     return found
 
 
