@@ -24,6 +24,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+from drawing import drawing
 from figures import ROOT, processor, spread
 from first_step import model_text
 from first_steps import first_steps
@@ -42,15 +43,19 @@ DEEP = "First training step of a deep network"
 NETWORKS = [((64, 32, 10), 32), ((64, 128, 64, 10), 64), ((784, 128, 10), 64)]
 
 
-def seconds(command: list[str], repeat: int, forgetful: bool = False) -> list[float]:
+def seconds(
+    command: list[str], repeat: int, forgetful: bool = False, path: str | None = None
+) -> list[float]:
     """Wall-clock seconds of a whole process, after one run that warms the file cache.
 
-    A ``forgetful`` one finds nothing that graphc keeps between two starts.
+    A ``forgetful`` one finds nothing that graphc keeps between two starts; ``path`` is where it
+    looks for programs.
     """
     times = []
     for _ in range(repeat + 1):
         with tempfile.TemporaryDirectory() as empty:
             more = {"XDG_CACHE_HOME": empty} if forgetful else {}
+            more |= {} if path is None else {"PATH": path}
             start = time.perf_counter()
             subprocess.run(
                 command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT, env={**os.environ, **more}
@@ -271,6 +276,7 @@ def main() -> None:
         ("Training step, f32", step_times(repeat, 300 if options.quick else 1500)),
         ("Memory of a training step", step_memory()),
         ("An epoch from a cold start", epoch_from_cold()),
+        ("Pictures", drawing(seconds, min(repeat, 5))),
     ]
     # After the memory of graphc's processes is known: the largest of all is looked at.
     if options.deep:

@@ -24,6 +24,8 @@ PAGE = 1040.0
 ADVANCE = 0.602
 """Width of a letter in a font of fixed width, in parts of its size."""
 PAD = 8.0
+LARGE = 100
+"""Boxes of a picture that is laid out once only, and not as carefully."""
 LABEL_SIZE = 11.0
 SIZES = {"name": 12.5, "type": 10.5, "note": 10.5}
 STEP = 1.28
@@ -83,7 +85,7 @@ def place(diagram: Diagram, engine: Engine | None = None) -> Placed:
     if diagram.direction is not None:
         return _placed(diagram, diagram.direction, engine)
     down = _placed(diagram, "down", engine)
-    if down.width <= PAGE:
+    if down.width <= PAGE or len(diagram.boxes) > LARGE:
         return down
     right = _placed(diagram, "right", engine)
     return right if right.width < down.width else down
@@ -104,6 +106,8 @@ def _dot(diagram: Diagram, direction: Direction) -> Iterator[str]:
     rank = "TB" if direction == "down" else "LR"
     yield "digraph {"
     yield f"graph [rankdir={rank}, nodesep=0.3, ranksep=0.3, fontname=Courier]"
+    if len(diagram.boxes) > LARGE:
+        yield "graph [nslimit=1, nslimit1=1]"
     yield 'node [shape=box, fixedsize=true, label=""]'
     yield "edge [arrowsize=0.8]"
     numbers = {box.key: number for number, box in enumerate(diagram.boxes)}
