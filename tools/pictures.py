@@ -47,6 +47,8 @@ def graphs() -> Iterator[tuple[str, str]]:
     digits = graphc.compile(ROOT / "models" / "digits.gc")
     yield "digits-regularize.svg", _drawn(digits, "passes", stage="regularize").svg
     yield "digits-row.svg", _drawn(digits, "joint", row=3).svg
+    lstm = graphc.compile(ROOT / "models" / "lstm.gc")
+    yield "lstm-expanded.svg", _drawn(lstm, "forward", expand="lstm").svg
     yield "digits-expanded.svg", _drawn(digits, "forward", expand="dense").svg
 
 

@@ -194,6 +194,16 @@ def test_equal_blocks_are_one():
     assert sum("dense" in box.lines[-1].text for box in whole.diagram.boxes) == 4
 
 
+def test_an_unrolled_network_is_drawn_as_what_it_repeats(models: Path):
+    picture = graphc.render(models / "lstm.gc", "forward", expand="lstm")
+    assert [frame.title for frame in picture.diagram.frames] == [
+        "h: lstm{64}",
+        "h.lstm1.time ×100, round 2 shown",
+    ]
+    assert len(picture.diagram.boxes) < 30
+    assert flaws(picture.placed) == []
+
+
 def test_a_sum_over_rounds_says_how_many_there_are():
     loop = "h = x\nrepeat i in 1..9 {\n  h = tanh(h * w)\n}\nloss l = h\n"
     text = f"model m\ninput x: real = 1\nparam w: real = 2\n{loop}"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graphc.ir import Call
+from graphc.ops.indexing import Index
 from graphc.rendering.pictures.diagram import Frame
 from graphc.rendering.pictures.outline import Outline, Use, safe_key
 
@@ -49,6 +50,8 @@ class Folds:
     inside: dict[int, str] = field(default_factory=dict)
     """The frame of each drawn unit."""
     notes: list[str] = field(default_factory=list)
+    blocks: dict[str, int] = field(default_factory=dict)
+    """Frames of rounds with their number."""
     block_names: tuple[str, ...] = ()
     """Names of what is repeated, folded or not."""
 
@@ -59,12 +62,10 @@ def fold(
     """Fold rounds, except of blocks in ``opened``, and chains where there is still too much."""
     result = Folds({id: id for id in outline.units}, [], [], frames=dict(frames))
     rounds, result.block_names = _rounds(outline, inside, opened)
-    for number, ids in rounds.items():
-        for id in ids:
-            result.where[id] = ids[1]
-            if id != ids[1]:
-                continue
-            result.inside[id] = _block(result, number, len(ids), outline, inside)
+    # Those that a name ties to a block first: the others join them.
+    for key, ids in sorted(rounds.items(), key=lambda item: not item[0][0]):
+        result.where.update(dict.fromkeys(ids, ids[1]))
+        result.inside[ids[1]] = _block(result, key[0], len(ids), inside.get(ids[1], ""))
     number_of = {id: i for ids in rounds.values() for i, id in enumerate(ids)}
     _settle(outline, result, inside, number_of)
     if len(result.drawn) > MOST_BOXES:
@@ -105,9 +106,11 @@ def _signature(outline: Outline, id: int, inside: dict[int, str]) -> Signature:
     """Block, place in the text, operator, type and name, all without the numbers of rounds."""
     node = outline.graph[id]
     op = node.op
-    name = _unnumbered(outline.name(id))
+    name = _unnumbered(node.name)
     place = _unnumbered(op.place) if isinstance(op, Call) else ""
     what = op.body.title if isinstance(op, Call) else _unnumbered(str(op))
+    if isinstance(op, Index):  # a round may take its own element
+        what = str(tuple("·" if isinstance(item, int) else item for item in op.items))
     span = node.origin.span
     assert span is not None
     where = _unnumbered(inside.get(id, ""))
@@ -125,17 +128,16 @@ def _block_name(name: str) -> str:
     return head if mark else ""
 
 
-def _block(
-    result: Folds, key: Signature, count: int, outline: Outline, inside: dict[int, str]
-) -> str:
-    """The frame of the rounds; values that no name ties to a block go with those of its length."""
-    name = key[0]
+def _block(result: Folds, name: str, count: int, outer: str) -> str:
+    """The frame of the rounds; values that no name ties to a block go with those of its length,
+    or of one more, as the last round may need less."""
     if not name:
-        same = [f for f in result.frames.values() if f.kind == "block" and f"×{count}," in f.title]
-        if same:
-            return same[0].key
-    frame, outer = f"{safe_key(name or 'rounds')}.{count}", ""
+        for key, rounds in result.blocks.items():
+            if 0 <= rounds - count <= 1:
+                return key
+    frame = f"{safe_key(name or 'rounds')}.{count}"
     title = f"{name or 'rounds'} ×{count}, round 2 shown"
+    result.blocks[frame] = count
     result.frames.setdefault(frame, Frame(frame, title, "block", outer))
     return frame
 

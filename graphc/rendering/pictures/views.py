@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal
 
 from graphc.ir import UNICODE, Call, Operator
@@ -353,10 +354,19 @@ class Views:
         whole = f"∂{above}/∂{below} = {local}"
         if columns(whole + value) <= LABEL:
             return [Line(whole + value, "formula")]
-        found = lines(
-            shortest(whole, f"×{UNICODE.times[0:0]} {local}", widest=LABEL), "formula", LABEL, 3
-        )
+        text = shortest(whole, f"× {_fenced(local)}", widest=LABEL)
+        found = lines(text, "formula", LABEL, 3)
         return [*found, Line(value.strip(), "formula")] if value else found
+
+
+def _fenced(formula: str) -> str:
+    """A factor: in parentheses where it is a sum, or has a sign."""
+    depth = 0
+    for before, letter in pairwise(f" {formula}"):
+        depth += (letter in "([{") - (letter in ")]}")
+        if depth == 0 and (letter == "+" or (letter == "−" and before in " ")):
+            return f"({formula})"
+    return formula
 
 
 def _contributed(told: Contribution) -> list[Line]:
