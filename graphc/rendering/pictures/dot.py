@@ -10,6 +10,7 @@ from dataclasses import replace
 from html import escape
 from typing import Any
 
+from graphc.rendering.layout import wrapped
 from graphc.rendering.pictures.diagram import Arrow, Box, Diagram, Frame, Line
 from graphc.rendering.pictures.moments import Moment
 from graphc.rendering.pictures.placing import goes_against, label_of, row_ends, runs_back
@@ -18,6 +19,8 @@ from graphc.rendering.pictures.wording import visible
 
 __all__ = ["to_dot"]
 
+NOTE = 90
+"""Columns of a note."""
 FACE = FONT.partition(",")[0]
 
 
@@ -25,10 +28,13 @@ def to_dot(diagram: Diagram, moment: Moment | None = None) -> str:
     """The text of a DOT file, of a story that of one moment."""
     from graphviz import Digraph
 
+    hidden: frozenset[str] = frozenset()
     if moment is not None:
+        keys = (arrow.key for arrow in diagram.arrows if arrow.kind != "forward")
+        hidden = frozenset(keys) - moment.arrows
         diagram = _at(diagram, moment)
 
-    title = _table([Line(diagram.title, "name")], [Line(note, "note") for note in diagram.notes])
+    title = _table([Line(diagram.title, "name")], _notes(diagram.notes))
     rank = "LR" if diagram.direction == "right" else "TB"
     graph = Digraph(
         "graphc",
@@ -49,7 +55,7 @@ def to_dot(diagram: Diagram, moment: Moment | None = None) -> str:
         if not box.frame:
             _node(graph, box)
     for arrow in diagram.arrows:
-        _edge(graph, arrow, diagram)
+        _edge(graph, arrow, diagram, arrow.key in hidden)
     for number, (above, below) in enumerate(row_ends(diagram)):
         graph.node(f"row{number}", style="invis")
         for key in above:
@@ -58,6 +64,10 @@ def to_dot(diagram: Diagram, moment: Moment | None = None) -> str:
             graph.edge(f"row{number}", key, style="invis")
     source: str = graph.source
     return source
+
+
+def _notes(notes: Iterable[str]) -> list[Line]:
+    return [Line(line, "note") for note in notes for line in wrapped(visible(note), NOTE, "  ")]
 
 
 def _at(diagram: Diagram, moment: Moment) -> Diagram:
@@ -71,12 +81,8 @@ def _at(diagram: Diagram, moment: Moment) -> Diagram:
         lines = tuple(line for line in box.lines if line.role not in unknown)
         kind = "active" if box.key in moment.active else box.kind
         boxes.append(replace(box, lines=lines, kind=kind))
-    flown = [
-        arrow if arrow.kind == "forward" or arrow.key in moment.arrows else replace(arrow, label=())
-        for arrow in diagram.arrows
-    ]
     notes = (*diagram.notes, moment.title, *moment.caption)
-    return replace(diagram, boxes=tuple(boxes), arrows=tuple(flown), notes=notes)
+    return replace(diagram, boxes=tuple(boxes), notes=notes)
 
 
 def _frames(graph: Any, diagram: Diagram, parent: str) -> None:
@@ -103,13 +109,13 @@ def _node(graph: Any, box: Box) -> None:
     style = ' STYLE="ROUNDED,DASHED"' if dashed else ' STYLE="ROUNDED"'
     frame = (
         f'BORDER="{2 if sign else 1}" COLOR="{stroke}" '
-        f'BGCOLOR="{FILL.get(box.kind, "#ffffff")}"{style} CELLPADDING="2"'
+        f'BGCOLOR="{FILL.get(box.kind, "#ffffff")}"{style} CELLPADDING="3"'
     )
     text = [Line(f"({sign})", "note"), *box.lines] if sign else list(box.lines)
     graph.node(box.key, label=_table(text, frame=frame), tooltip=_tip(box.name, box.tip))
 
 
-def _edge(graph: Any, arrow: Arrow, diagram: Diagram) -> None:
+def _edge(graph: Any, arrow: Arrow, diagram: Diagram, hidden: bool) -> None:
     dashed = arrow.kind != "forward"
     ink = MARK[arrow.mark][0] if arrow.mark else INK["gradient"] if dashed else "#555555"
     attributes = {"color": ink, "style": "dashed" if dashed else "dotted" if arrow.again else ""}
@@ -119,6 +125,8 @@ def _edge(graph: Any, arrow: Arrow, diagram: Diagram) -> None:
         attributes["dir"] = "back"
     if goes_against(arrow, diagram):
         attributes["constraint"] = "false"
+    if hidden:
+        attributes["style"] = "invis"
     label = label_of(arrow)
     if label:
         attributes["label"] = _table(label)
