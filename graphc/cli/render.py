@@ -74,6 +74,8 @@ def command(
         set=sets,
         data=data,
     )
+    from graphc.diagnostics.render import one_line
+
     if not terminal.json:
         _warn(picture, terminal)
     files = picture.save(out or _default_file(picture))
@@ -83,8 +85,8 @@ def command(
         where = str(files[0]) if len(files) == 1 else f"{files[0]} … {files[-1]}"
         what = f"{len(picture.moments)} steps" if picture.moments else "the picture"
         for note in picture.diagram.notes:
-            terminal.say_error(note)
-        terminal.say(f"drew {what} of {picture.diagram.title} in {where}")
+            terminal.say_error(one_line(note))
+        terminal.say(f"drew {what} of {one_line(picture.diagram.title)} in {one_line(where)}")
 
 
 def _warn(picture: Picture, terminal: Terminal) -> None:
