@@ -9,7 +9,8 @@ __all__ = ["ATTACK", "FILE", "MODEL", "hostile_diagram", "hostile_moments"]
 
 ATTACK = (
     "</script></style></title></svg><script>window.__hit = 1</script>"
-    "<img src=x onerror='window.__hit = 1'><!-- \" ' & &lt; ]]> \u2028 \u2029 \u202e \u2066 \x00 \n \r"
+    "<img src=x onerror='window.__hit = 1'><!-- \" ' & &lt; ]]> "
+    "\u2028 \u2029 \u202e \u2066 \x00 \n \r"
 )
 FILE = "a\"b'<b>&\u202e\nc.gc"
 """The name of a model's file."""

@@ -163,20 +163,20 @@
 
   /** A frame's title, with a mark, becomes what folds it. */
   function addHandle(frame) {
-    const title = frame.element.querySelector("text");
+    const titles = [...graph.querySelectorAll(".frame-title")];
+    frame.handle = titles.find((element) => element.dataset.frame === frame.key);
+    const [ground, title] = ["rect", "text"].map((name) => frame.handle.querySelector(name));
     const [x, y] = [Number(title.getAttribute("x")), Number(title.getAttribute("y"))];
-    const width = Number(title.getAttribute("textLength")) || 8;
-    title.setAttribute("x", x + 8);
-    const field = draw("rect", {
-      class: "field", x: x - 6, y: y - 13, width: width + 18, height: 19, rx: 4,
-    });
-    const mark = draw("path", { class: "mark", d: `M${x - 3} ${y - 7}h8l-4 6z` });
-    frame.handle = draw("g", { class: "handle", role: "button", tabindex: -1 }, field, mark, title);
+    title.setAttribute("x", x + 9);
+    ground.setAttribute("width", Number(ground.getAttribute("width")) + 9);
+    title.before(draw("path", { class: "mark", d: `M${x - 1} ${y - 7}h8l-4 6z` }));
+    frame.handle.classList.add("handle");
+    frame.handle.tabIndex = -1;
+    frame.handle.setAttribute("role", "button");
     frame.handle.setAttribute("aria-expanded", "true");
     frame.handle.setAttribute("aria-label", `${frame.title}: fold ${counted(frame)}`);
     frame.handle.addEventListener("click", () => fold(frame, true));
     onEnter(frame.handle, () => fold(frame, true));
-    frame.element.append(frame.handle);
   }
 
   function counted(frame) {
@@ -228,6 +228,7 @@
     for (const frame of frames.values()) {
       const inside = isInside(frame);
       toggleClasses(frame.element, { gone: frame.folded || inside });
+      toggleClasses(frame.handle, { gone: frame.folded || inside });
       toggleClasses(frame.compact.element, { gone: !frame.folded || inside });
     }
     for (const arrow of arrows.values()) {
