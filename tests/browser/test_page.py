@@ -522,6 +522,14 @@ def test_steps_bring_what_they_speak_of_into_view(open_page):
     until(page, lambda: seen(page, "#box-w .shape"))
 
 
+def test_a_large_story_opens_where_its_step_is(open_page):
+    page = open_page("transformer", "steps", "#step=60")
+    (first, *_) = sorted(marked(page, "active"))
+    until(page, lambda: seen(page, f'[data-thing="{first}"] .shape'))
+    name = page.locator(f'[data-thing="{first}"] text.name').first.bounding_box()
+    assert name["height"] > 7, "it can be read"
+
+
 def test_help_lists_the_keys(story):
     story.keyboard.press("?")
     told = story.locator("#help").inner_text()

@@ -92,6 +92,11 @@ def test_the_data_say_what_the_picture_shows(models, steps):
     data = Read(steps).data
     assert list(data["boxes"]) == [box.key for box in picture.diagram.boxes]
     assert [moment["title"] for moment in data["moments"]] == [m.title for m in picture.moments]
+    for what in ("values", "gradients", "arrows"):
+        told: set[str] = set()
+        for moment, entry in zip(picture.moments, data["moments"], strict=True):
+            told |= set(entry[what])
+            assert told == getattr(moment, what), "what is known once stays known"
     assert data["model"]["lines"] == (models / "logistic.gc").read_text("utf-8").split("\n")
     generated = data["generated"]
     first, lines = generated["first"], generated["lines"]

@@ -11,13 +11,7 @@
   const svg = picture.querySelector("svg");
   const graph = svg.querySelector(".graph");
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
-  const story = data.moments.map((moment) => ({
-    ...moment,
-    values: new Set(moment.values),
-    gradients: new Set(moment.gradients),
-    arrows: new Set(moment.arrows),
-    active: new Set(moment.active),
-  }));
+  const story = tellStory();
 
   const state = {
     step: 0,
@@ -29,6 +23,19 @@
     found: [], // things that match, in order
     at: -1, // which of them was gone to last
   };
+
+  /** The moments, each with all that is known by then: the data have what each of them adds. */
+  function tellStory() {
+    const known = { values: [], gradients: [], arrows: [] };
+    return data.moments.map((moment) => {
+      const sets = { active: new Set(moment.active) };
+      for (const [what, keys] of Object.entries(known)) {
+        keys.push(...moment[what]);
+        sets[what] = new Set(keys);
+      }
+      return { ...moment, ...sets };
+    });
+  }
 
   // ------------------------------------------------------------------------- elements
 
@@ -315,7 +322,8 @@
     const { width, height } = room();
     const across = width / whole.width;
     const all = Math.min(across, height / whole.height, 1.5);
-    view.scale = readable && all < 0.5 ? Math.max(all, Math.min(across, 0.75)) : all;
+    const least = story.length ? 0.75 : Math.min(across, 0.75); // a story shows where to look
+    view.scale = readable && all < 0.5 ? Math.max(all, least) : all;
     view.x = (whole.width - width / view.scale) / 2;
     view.y = view.scale > all ? 0 : (whole.height - height / view.scale) / 2;
     view.fitted = true;
@@ -345,18 +353,27 @@
     showView();
   }
 
-  /** Pans, no further than needed, until the things can be seen. */
+  /** Pans, no further than needed, until the things can be seen: all, or at least the first. */
   function reveal(ids) {
     const areas = [...new Set(ids)].map((id) => things.get(id)?.area).filter(Boolean);
     if (!areas.length) return;
-    const { width, height } = room();
-    const margin = 28;
-    const low = (middle, size) => Math.min(...areas.map((a) => a[middle] - a[size] / 2)) - margin;
-    const high = (middle, size) => Math.max(...areas.map((a) => a[middle] + a[size] / 2)) + margin;
-    glide(
-      nearest(view.x, width / view.scale, low("x", "width") + shift.e, high("x", "width") + shift.e),
-      nearest(view.y, height / view.scale, low("y", "height") + shift.f, high("y", "height") + shift.f),
-    );
+    const size = { width: room().width / view.scale, height: room().height / view.scale };
+    const all = around(areas);
+    const fits = all.right - all.left <= size.width && all.bottom - all.top <= size.height;
+    const { left, right, top, bottom } = fits ? all : around(areas.slice(0, 1));
+    glide(nearest(view.x, size.width, left, right), nearest(view.y, size.height, top, bottom));
+  }
+
+  /** What holds all areas, with a margin, in the picture's own lengths. */
+  function around(areas) {
+    const side = (offset, middle, size, sign) =>
+      sign * Math.max(...areas.map((a) => sign * a[middle] + a[size] / 2 + 28)) + offset;
+    return {
+      left: side(shift.e, "x", "width", -1),
+      right: side(shift.e, "x", "width", 1),
+      top: side(shift.f, "y", "height", -1),
+      bottom: side(shift.f, "y", "height", 1),
+    };
   }
 
   /** The start nearest to `start` from which `size` holds low to high, or else their middle. */
@@ -553,7 +570,7 @@
       const below = !chosen && some(traced?.below);
       const linked = state.place && thing.members.some((key) => boxes.get(key).place === state.place);
       const match = found.has(thing.id);
-      const kept = traced ? chosen || above || below : match;
+      const kept = traced ? chosen || above || below || linked : match;
       toggleClasses(thing.element, { chosen, above, below, linked, found: match, kept });
       thing.element.setAttribute("aria-pressed", String(state.pin === thing.id));
     }
@@ -748,10 +765,15 @@
     state.step = Math.max(0, Math.min(story.length - 1, step));
     leave();
     showStep();
-    reveal([...story[state.step].active].map((key) => shownAs.get(key)).filter(Boolean));
+    revealStep();
     // Browsers refuse an address that changes too often, as while the slider is drawn along.
     clearTimeout(hashTimer);
     hashTimer = setTimeout(showHash, 120);
+  }
+
+  function revealStep() {
+    const active = story.length ? [...story[state.step].active] : [];
+    reveal(active.map((key) => shownAs.get(key)).filter(Boolean));
   }
 
   function showHash() {
@@ -1048,6 +1070,13 @@
     return panel;
   }
 
+  /** A picture that nobody has moved yet stays fitted. Called once at the start, too. */
+  function onResize() {
+    if (!view.fitted) return showView();
+    fit(true);
+    revealStep();
+  }
+
   function start() {
     takeTitle(svg);
     svg.setAttribute("role", "group");
@@ -1065,11 +1094,10 @@
     addEventListener("keydown", onKey);
     addEventListener("hashchange", () => story.length && go(stepOfHash() ?? state.step));
     addEventListener("beforeprint", () => fit());
-    new ResizeObserver(() => (view.fitted ? fit(true) : showView())).observe(picture);
     play(false);
-    fit(true);
     showFolds();
     if (story.length && stepOfHash() !== null) turnTo(stepOfHash());
+    new ResizeObserver(onResize).observe(picture);
   }
 
   start();

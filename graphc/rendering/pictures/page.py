@@ -81,7 +81,7 @@ def _data(
             frame.key: {"title": visible(frame.title), "parent": frame.parent}
             for frame in diagram.frames
         },
-        "moments": [_moment(moment) for moment in moments],
+        "moments": [_moment(*pair) for pair in zip((None, *moments), moments, strict=False)],
         "model": _listing(model),
         "generated": None if generated is None else _listing(generated),
     }
@@ -100,15 +100,17 @@ def _box(box: Box) -> dict[str, Any]:
     }
 
 
-def _moment(moment: Moment) -> dict[str, Any]:
-    return {
+def _moment(before: Moment | None, moment: Moment) -> dict[str, Any]:
+    """What a moment adds to what is known: what is known once stays known."""
+    data: dict[str, Any] = {
         "title": visible(moment.title),
         "caption": [visible(line) for line in moment.caption],
-        "values": sorted(moment.values),
-        "gradients": sorted(moment.gradients),
-        "arrows": sorted(moment.arrows),
         "active": sorted(moment.active),
     }
+    for what in ("values", "gradients", "arrows"):
+        known = getattr(before, what) if before else frozenset()
+        data[what] = sorted(getattr(moment, what) - known)
+    return data
 
 
 def _listing(listing: Listing) -> dict[str, Any]:
