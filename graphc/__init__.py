@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from graphc.session.explaining import explain
     from graphc.session.picture import Picture
     from graphc.session.rendering import render
+    from graphc.session.showing import show_curves, show_surface, show_weights
 
 __version__ = "0.1.0"
 
@@ -34,31 +35,30 @@ __all__ = [
     "explain",
     "load",
     "render",
+    "show_curves",
+    "show_surface",
+    "show_weights",
 ]
+
+
+_ELSEWHERE = {
+    "CostReport": "graphc.schedule",
+    "Picture": "graphc.session.picture",
+    "explain": "graphc.session.explaining",
+    "render": "graphc.session.rendering",
+    "show_curves": "graphc.session.showing",
+    "show_surface": "graphc.session.showing",
+    "show_weights": "graphc.session.showing",
+}
+"""Where names come from; all others from ``graphc.session`` itself."""
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'graphc' has no attribute '{name}'")
-    if name == "explain":
-        from graphc.session.explaining import explain
+    from importlib import import_module
 
-        return explain
-    if name == "render":
-        from graphc.session.rendering import render
-
-        return render
-    if name == "Picture":
-        from graphc.session.picture import Picture
-
-        return Picture
-    if name == "CostReport":
-        from graphc.schedule import CostReport
-
-        return CostReport
-    from graphc import session
-
-    return getattr(session, name)
+    return getattr(import_module(_ELSEWHERE.get(name, "graphc.session")), name)
 
 
 def __dir__() -> list[str]:
