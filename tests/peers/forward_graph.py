@@ -145,7 +145,7 @@ def forward(model: graphc.Model, *, training: bool = False) -> Forward:
     def is_loss(call: Call) -> bool:
         return call.body.prelude and call.body.definition in losses
 
-    roots = inline_calls(graph, program.roots, when=lambda call: not is_loss(call))
+    roots = inline_calls(graph, program.roots, when=lambda _, call: not is_loss(call))
     needed = graph.ancestors([id for (role, _), id in roots.items() if role == "objective"])
     calls = [graph[id] for id in sorted(needed) if isinstance(graph[id].op, Call)]
     cuts = tuple(dict.fromkeys(call.inputs[0] for call in calls))
