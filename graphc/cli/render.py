@@ -26,7 +26,10 @@ __all__ = ["command"]
 )
 @click.option("--stage", metavar="PASS", help="The graph as it is after a pass.")
 @click.option(
-    "--expand", multiple=True, metavar="NAME", help="Open a value, a definition or a block."
+    "--expand",
+    multiple=True,
+    metavar="NAME",
+    help="Open a value, a definition, a block or a fused group. Repeatable.",
 )
 @click.option("--depth", type=int, default=0, metavar="N", help="Open N levels of folds.")
 @click.option("--values", is_flag=True, help="Numbers of the first batch of the data, if needed.")

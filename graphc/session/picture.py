@@ -154,8 +154,13 @@ class Picture:
             where = str(files[0]) if len(files) == 1 else f"{files[0]} … {files[-1]}"
             raise RunError(
                 f"cannot make {kind[1:].upper()}: {_lacking(problem)}; the SVG is in {where}",
-                help=_HELP["pdf" if kind == ".pdf" else "image"],
+                help=_HELP[self._needed(kind)],
             ) from problem
+
+    def _needed(self, kind: str) -> str:
+        if kind == ".pdf":
+            return "pdf"
+        return "image" if self.moments else "either"
 
     def _images(self, path: Path, kind: str) -> dict[Path, bytes]:
         from graphc.rendering.pictures import raster
@@ -177,13 +182,20 @@ class Picture:
 _HELP = {
     "pdf": "install Graphviz, whose program dot writes PDF",
     "image": "pip install 'graphc[images]'",
+    "either": "pip install 'graphc[images]', or install Graphviz",
 }
 
 
 def _lacking(problem: Exception) -> str:
     if isinstance(problem, ImportError):
-        return f"{problem.name} is not installed"
+        return f"{_PACKAGES.get(problem.name or '', problem.name)} is not installed"
+    if isinstance(problem.__context__, ImportError):
+        return "neither resvg-py nor Graphviz is installed"
     return str(problem)
+
+
+_PACKAGES = {"PIL": "pillow", "resvg_py": "resvg-py"}
+"""Packages by what they are imported as."""
 
 
 def _numbered(path: Path, texts: list[str]) -> list[tuple[Path, str]]:

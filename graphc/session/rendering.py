@@ -67,7 +67,8 @@ def render(
         raise RunError(f"the depth is {depth}", help="give 0 or more")
     with deep_recursion(model.spec.path):
         if view == "passes" or stage is not None:
-            return _of_passes(model, view, stage)
+            _expect_no_numbers(values, row)
+            return _of_passes(model, view, stage, names, depth)
         known = known_numbers(model, run, values, row)
         return _of_values(model, view or _default_view(model), known, names, depth)
 
@@ -200,21 +201,36 @@ def _expect_found(
     """RunError for a name with nothing to open."""
     for name in names:
         if name not in opened.found and name not in blocks:
-            known = sorted({*titles.names.values(), *blocks})
-            near = did_you_mean(name, known)
-            raise RunError(
-                f"{spec.name} has nothing to expand that is called {name}",
-                help=f"{near}give a value, a definition that it uses, or a block",
-            )
+            raise _nothing_to_expand(spec.name, name, [*titles.names.values(), *blocks])
+
+
+def _nothing_to_expand(model: str, name: str, known: Sequence[str]) -> RunError:
+    near = did_you_mean(name, sorted(set(known)))
+    return RunError(
+        f"{model} has nothing to expand that is called {name}",
+        help=f"{near}give a value, a definition that it uses, a block or a fused group",
+    )
 
 
 # ------------------------------------------------------------------------------- passes
 
 
-def _of_passes(model: Model, view: AnyView | None, stage: str | None) -> Picture:
+def _expect_no_numbers(values: bool, row: int | None) -> None:
+    if values or row is not None:
+        raise RunError(
+            "a graph between passes is drawn without numbers", help="leave --values and --row out"
+        )
+
+
+def _of_passes(
+    model: Model, view: AnyView | None, stage: str | None, names: tuple[str, ...], depth: int
+) -> Picture:
     """The graph after a pass; in the view ``passes`` before and after beside each other."""
     name = model.name
     if view == "passes":
+        if names or depth:
+            help = "leave --expand and --depth out, or draw the graph after one: --stage PASS"
+            raise RunError("what passes changed is drawn as it is", help=help)
         found = changes(model, stage)
         if not found:
             what = "no pass" if stage is None else stage
@@ -226,7 +242,11 @@ def _of_passes(model: Model, view: AnyView | None, stage: str | None) -> Picture
             f"a graph after a pass has no view {view}", help="leave --view out, or draw passes"
         )
     assert stage is not None
-    diagram = draw_stage(f"{name} after {stage}", stage_snapshot(model, stage), ())
+    snapshot = stage_snapshot(model, stage)
+    diagram, opened = draw_stage(f"{name} after {stage}", snapshot, depth, names)
+    for wanted in names:
+        if wanted not in opened:
+            raise _nothing_to_expand(name, wanted, [box.name for box in diagram.boxes])
     return Picture(model, stage, diagram)
 
 

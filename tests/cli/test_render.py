@@ -120,6 +120,9 @@ def test_a_model_without_a_loss_is_drawn_forward(say, refused):
         (("--depth", "-1"), "the depth is -1", "0 or more"),
         (("--expand", "sigmoit"), "nothing to expand that is called sigmoit", "definition"),
         (("--row", "1"), "logistic has no data to take numbers from", "--at NAME=VALUE"),
+        (("--stage", "fuse", "--row", "1"), "drawn without numbers", "leave --values"),
+        (("--stage", "fuse", "--expand", "x1"), "nothing to expand that is called x1", "group"),
+        (("--view", "passes", "--depth", "1"), "is drawn as it is", "--stage PASS"),
         (("--stage", "nothing"), "no pass is called nothing", "regularize"),
     ],
 )
@@ -148,12 +151,14 @@ def test_an_image_without_a_renderer_leaves_the_svg(refused, say, logistic: Path
     lack(monkeypatch, "resvg_py")
     Path("x.svg").write_text("mine")
     said = refused("render", logistic, "-o", "x.png")
-    assert "cannot make PNG: the program dot is not installed; the SVG is in x-2.svg" in said
-    assert "pip install 'graphc[images]'" in said
+    assert (
+        "cannot make PNG: neither resvg-py nor Graphviz is installed; the SVG is in x-2.svg" in said
+    )
+    assert "pip install 'graphc[images]', or install Graphviz" in said
     assert Path("x.svg").read_text() == "mine"
     ElementTree.parse("x-2.svg")
     said = refused("render", logistic, "--view", "steps", "-o", "s.gif")
-    assert "cannot make GIF: resvg_py is not installed; the SVG is in s-01.svg … s-16.svg" in said
+    assert "cannot make GIF: resvg-py is not installed; the SVG is in s-01.svg … s-16.svg" in said
 
 
 def test_pdf_without_dot_names_graphviz(refused, logistic: Path):

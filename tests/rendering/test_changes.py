@@ -70,6 +70,29 @@ def test_the_graph_after_a_pass(models: Path):
     assert not [box for box in first.diagram.boxes if box.kind == "group"]
 
 
+def test_groups_open_into_their_members(models: Path):
+    folded = graphc.render(models / "logistic.gc", stage="fuse").diagram
+    one = graphc.render(models / "logistic.gc", stage="fuse", expand="z, y, fit: sigmoid")
+    assert [(f.title, f.kind) for f in one.diagram.frames] == [("z, y, fit: sigmoid", "group")]
+    inside = [box.name for box in one.diagram.boxes if box.frame]
+    assert {"z", "y", "fit"} <= set(inside)
+    assert len(inside) == 9
+    assert flaws(one.placed) == []
+    every = graphc.render(models / "logistic.gc", stage="fuse", depth=1).diagram
+    groups = [box for box in folded.boxes if box.kind == "group"]
+    assert len(every.frames) == len(groups) - 1
+    assert [box.name for box in every.boxes if box.kind == "group"] == ["adam"]
+
+
+def test_definitions_open_at_a_stage_too(models: Path):
+    picture = graphc.render(models / "digits.gc", stage="regularize", expand="dropout")
+    assert [f.title for f in picture.diagram.frames] == [
+        "h.relu2.rule1: dropout{0.2}",
+        "h.relu1.rule1: dropout{0.2}",
+    ]
+    assert flaws(picture.placed) == []
+
+
 def test_a_pass_that_is_none(models: Path):
     with pytest.raises(graphc.RunError, match="no pass is called fus") as caught:
         graphc.render(models / "digits.gc", stage="fus")

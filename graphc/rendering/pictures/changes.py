@@ -7,8 +7,8 @@ id, its operator and its operands are. Only what changed is drawn, and what it t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Container, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from graphc.ir import Graph, Group, TupleType
@@ -17,6 +17,7 @@ from graphc.rendering.faces import Faces
 from graphc.rendering.naming import every_title
 from graphc.rendering.numbers import Numbers
 from graphc.rendering.pictures.diagram import Arrow, Box, Diagram, Frame, Line, Mark
+from graphc.rendering.pictures.opening import Opened, Roots, open_folds, open_groups
 from graphc.rendering.pictures.outline import Outline, make_outline
 from graphc.rendering.pictures.wording import lines, visible
 
@@ -51,21 +52,49 @@ class Change:
 # ------------------------------------------------------------------------------- a stage
 
 
-def draw_stage(title: str, snapshot: Snapshot, notes: tuple[str, ...]) -> Diagram:
-    """The whole graph at a point."""
-    panel = _Panel(snapshot, "", "")
-    boxes = [panel.box(id) for id in panel.units]
+def draw_stage(
+    title: str, snapshot: Snapshot, depth: int, names: Collection[str]
+) -> tuple[Diagram, frozenset[str]]:
+    """The whole graph at a point, which is taken over; those of ``names`` that opened a definition
+    or a group."""
+    graph, flat = snapshot.graph, snapshot.is_flat
+    roots: Roots = {(name, str(id)): id for id, name in snapshot.roots.items()}
+    opened = Opened()
+    if not flat:
+        roots, opened = open_folds(graph, roots, depth, names)
+    roots = open_groups(graph, roots, depth, names, opened)
+    point = Snapshot(graph, {id: name for (name, _), id in roots.items()})
+    panel = _Panel(point, "", "", None if flat else opened.operators)
+    boxes = [replace(panel.box(id), frame=opened.inside.get(id, "")) for id in panel.units]
+    kept = dict.fromkeys(key for box in boxes for key in _around(box.frame, opened))
+    frames = tuple(opened.frames[key] for key in kept)
     arrows = panel.arrows(set(panel.units), {})
-    return Diagram(title, tuple(boxes), tuple(arrows), (), notes)
+    return Diagram(title, tuple(boxes), tuple(arrows), frames), frozenset(opened.found)
+
+
+def _around(key: str, opened: Opened) -> list[str]:
+    """A frame and those around it, outermost first."""
+    found: list[str] = []
+    while key:
+        found.insert(0, key)
+        key = opened.frames[key].parent
+    return found
 
 
 class _Panel:
     """Boxes and arrows of one graph; keys begin with ``prefix``. What takes one of the values of a
     group is drawn as the group."""
 
-    def __init__(self, snapshot: Snapshot, prefix: str, frame: str) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        prefix: str,
+        frame: str,
+        operators: Container[int] | None = None,
+    ) -> None:
         graph = self.graph = snapshot.graph
-        operators = {node.id for node in graph} if snapshot.is_flat else set()
+        if operators is None:
+            operators = {node.id for node in graph} if snapshot.is_flat else set()
         titles = every_title(graph, snapshot.roots, graph.next_id, operators)
         self.faces = Faces(graph, titles, Numbers(), graph.next_id)
         self.outline: Outline = make_outline(graph, titles, snapshot.roots, graph.next_id)

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Literal
 
-from graphc.ir import Call, Graph, Node
-from graphc.ir.inline import inline_calls
+from graphc.ir import Call, Graph, Group, Node, TupleType
+from graphc.ir.group import open_group
+from graphc.ir.inline import follow, inline_calls
 from graphc.rendering.naming import every_title
 from graphc.rendering.pictures.diagram import Frame
 from graphc.rendering.pictures.outline import safe_key
 
-__all__ = ["Opened", "open_folds"]
+__all__ = ["Opened", "Roots", "open_folds", "open_groups"]
 
 Roots = dict[tuple[str, str], int]
 
@@ -62,6 +64,28 @@ def open_folds(
     return roots, opened
 
 
+def open_groups(
+    graph: Graph, roots: Roots, depth: int, names: Collection[str], opened: Opened
+) -> Roots:
+    """Put the members of fused groups back in place, each group in a frame: of all groups at a
+    depth of 1 and more, else of those whose title is named. The roots where they are now."""
+    moved: dict[int, int] = {}
+    for node in list(graph.topological()):
+        # An update of several arrays is a root itself: nothing takes its values out of it.
+        several = isinstance(node.type, TupleType)
+        if not isinstance(node.op, Group) or (several and not graph.users(node.id)):
+            continue
+        title = node.op.body.title
+        if depth < 1 and title not in names:
+            continue
+        opened.found |= {title} & set(names)
+        frame = _added(opened, title, title, kind="group")
+        before = graph.next_id
+        moved |= open_group(graph, node)
+        opened.inside.update(dict.fromkeys(range(before, graph.next_id), frame.key))
+    return {key: follow(moved, id) for key, id in roots.items()}
+
+
 def _frame(opened: Opened, call: Call, name: str, outer: str) -> Frame:
     place = name or call.place
     title = f"{place}: {call.body.title}" if place else call.body.title
@@ -69,11 +93,17 @@ def _frame(opened: Opened, call: Call, name: str, outer: str) -> Frame:
     return _added(opened, stem, title, outer)
 
 
-def _added(opened: Opened, stem: str, title: str, outer: str = "") -> Frame:
+def _added(
+    opened: Opened,
+    stem: str,
+    title: str,
+    outer: str = "",
+    kind: Literal["definition", "group"] = "definition",
+) -> Frame:
     key, number = safe_key(stem), 2
     while key in opened.frames:
         key, number = f"{safe_key(stem)}.{number}", number + 1
-    opened.frames[key] = Frame(key, title, "definition", outer)
+    opened.frames[key] = Frame(key, title, kind, outer)
     return opened.frames[key]
 
 
