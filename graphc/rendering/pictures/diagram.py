@@ -5,8 +5,7 @@ Everything is text here. Who paints decides on colours and places, who exports o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 __all__ = ["Arrow", "Box", "Diagram", "Direction", "Frame", "Line", "Mark", "Role"]
@@ -95,8 +94,6 @@ class Diagram:
     direction: Direction | None = None
     rows: tuple[tuple[str, ...], ...] = ()
     """Frames that stand beside each other, row below row."""
-    keys: Mapping[int, str] = field(default_factory=dict)
-    """The box that each node of the graph is drawn in."""
 
     @property
     def has_forward(self) -> bool:

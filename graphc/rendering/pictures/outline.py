@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from graphc.ir import Call, Graph, Group, TupleType
-from graphc.ops.leaves import Item
 from graphc.rendering.naming import Titles
 
-__all__ = ["Outline", "Use", "make_outline"]
+__all__ = ["Outline", "Use", "call_of", "make_outline", "safe_key"]
 
 
 @dataclass(frozen=True)
@@ -103,13 +102,7 @@ def call_of(graph: Graph, id: int) -> Mapping[int, str]:
     op = graph[id].op
     if not isinstance(op, Call):
         return {}
-    names = (graph_name(op.body.graph, operand) for operand in op.body.operands)
-    return dict(enumerate(names))
-
-
-def graph_name(graph: Graph, id: int) -> str:
-    return graph[id].name or str(getattr(graph[id].op, "label", ""))
-
-
-def is_item(graph: Graph, id: int) -> bool:
-    return isinstance(graph[id].op, Item)
+    inner = (op.body.graph[operand] for operand in op.body.operands)
+    return {
+        slot: node.name or str(getattr(node.op, "label", "")) for slot, node in enumerate(inner)
+    }

@@ -82,7 +82,6 @@ class Views:
             tuple(_numbered(arrows)),
             tuple(self.folds.frames.values()),
             (*self.notes, *self.folds.notes),
-            keys={id: self.outline.key(box) for id, box in self.folds.where.items()},
         )
 
     # -- what is asked again and again
@@ -230,7 +229,8 @@ class Views:
     def _adjoint_box(self, id: int) -> Box:
         node, name = self.outline.graph[id], self.adjoint(id)
         if id in self.folds.chains:
-            return replace(self._chain_box(id), key=adjoint_key(self.outline.key(id)))
+            key = adjoint_key(self.outline.key(id))
+            return replace(self._chain_box(id), key=key, kind="gradient")
         known = self._gradient(id)
         text = lines(f"{name} = {self._total_formula(id)}", "name")
         text.append(Line(str(node.type), "type"))
