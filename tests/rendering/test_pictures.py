@@ -227,6 +227,12 @@ def test_a_large_graph_folds_and_says_so():
     )
 
 
+def test_a_folded_chain_of_gradients_flows_down():
+    placed = graphc.render(long_chain(1200), "backward").placed
+    assert flaws(placed) == []
+    assert min(placed.boxes, key=lambda key: placed.boxes[key].y) == "d-l"
+
+
 def test_what_cannot_be_read_is_refused_but_can_be_written_as_dot(here: Path):
     names = [f"w{i}" for i in range(500)]
     params = "\n".join(f"param {name}: real = 1" for name in names)
