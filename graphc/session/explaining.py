@@ -15,16 +15,12 @@ from graphc.ops import evaluate
 from graphc.passes import run_passes
 from graphc.passes.project import Project, has_choice
 from graphc.passes.regularize import Regularize
-from graphc.rendering import (
-    Derivation,
-    Formulas,
-    Numbers,
-    Step,
-    derivation_latex,
-    derivation_text,
-    derive,
-)
+from graphc.rendering.derivation import derive
+from graphc.rendering.derivation_text import derivation_latex, derivation_text
+from graphc.rendering.local import Formulas
 from graphc.rendering.naming import OBJECTIVE, named_values
+from graphc.rendering.numbers import Numbers
+from graphc.rendering.steps import Derivation, Step
 from graphc.runtime import RunError
 from graphc.runtime.wording import did_you_mean, listing
 from graphc.session.checking import deep_recursion

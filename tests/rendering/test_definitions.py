@@ -17,10 +17,9 @@ from graphc.model.nodes import draws
 from graphc.model.prelude import load_prelude
 from graphc.ops import evaluate
 from graphc.passes.project import has_choice
-from graphc.rendering import local_derivatives
 from graphc.rendering.definitions import Elaborated, example
 from graphc.rendering.layout import WIDTH, width
-from graphc.rendering.local import adjoints
+from graphc.rendering.local import adjoints, local_derivatives
 from graphc.rendering.reference import definition_page, named_parts, primitive_page
 from graphc.rendering.reference_text import page_text
 from graphc.session.documenting import contents, page

@@ -13,8 +13,8 @@ from term_values import TermValues
 import graphc.ops  # noqa: F401
 from graphc.ir import LATEX, OPERATORS, UNICODE, Sample
 from graphc.ops import evaluate
-from graphc.rendering import Leaf, compose, local_derivatives
-from graphc.rendering.local import adjoints, build_sample
+from graphc.rendering.formulas import Leaf, compose
+from graphc.rendering.local import adjoints, build_sample, local_derivatives
 
 SAMPLES = [
     pytest.param(sample, id=f"{name}-{i}")

@@ -7,8 +7,8 @@ import pytest
 from graphc.ir import UNICODE, Builder, Graph, Type
 from graphc.ops.einsum import Einsum
 from graphc.ops.leaves import Input
-from graphc.rendering import Leaf, compose
 from graphc.rendering.folding import folded
+from graphc.rendering.formulas import Leaf, compose
 from graphc.rendering.reading import read
 from graphc.rendering.terms import Terms
 from graphc.rendering.writing import write
