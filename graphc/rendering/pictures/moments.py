@@ -198,7 +198,7 @@ class _Story:
             if self.views.has_gradient(id) and not node.inputs:
                 bar = self.views.adjoint(id)
                 known = brief(self.walk.numbers.get(self.views.gradient_id(id)))
-                lines.append(f"{bar} = {known}" if known else bar)
+                lines.append(f"{bar} = {known or self.views.total_formula(id)}")
                 keys.append(self.outline.key(id))
         shown = lines if len(lines) <= 8 else [*lines[:7], f"… and {len(lines) - 7} more"]
         return self._moment("Finished: the gradients", *shown, active=keys)

@@ -195,9 +195,10 @@ class Views:
             if not rest or columns(whole) <= WIDEST:
                 return [*lines(whole, "gradient"), *rest]
             return [*lines(f"{name} =", "gradient"), first, *rest]
-        return lines(f"{name} = {self._total_formula(id)}", "gradient", most=2)
+        return lines(f"{name} = {self.total_formula(id)}", "gradient", most=2)
 
-    def _total_formula(self, id: int) -> str:
+    def total_formula(self, id: int) -> str:
+        """What a gradient is: 1, a contribution, or a sum of so many."""
         uses = self.uses_of(id)
         if not uses:
             return "1"
@@ -232,7 +233,7 @@ class Views:
             key = adjoint_key(self.outline.key(id))
             return replace(self._chain_box(id), key=key, kind="gradient")
         known = self._gradient(id)
-        text = lines(f"{name} = {self._total_formula(id)}", "name")
+        text = lines(f"{name} = {self.total_formula(id)}", "name")
         text.append(Line(str(node.type), "type"))
         text += summary(known, "gradient")
         return Box(
