@@ -63,6 +63,14 @@ def graphc_process(here: Path) -> Graphc:
     return call
 
 
+@pytest.fixture
+def no_dot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are laid out by the Graphviz of the wheel, wherever the tests run."""
+    from graphc.rendering.pictures import engines
+
+    monkeypatch.setattr(engines.shutil, "which", lambda name: None)
+
+
 IDX_TYPES = {"u1": 8, "i1": 9, "i2": 11, "i4": 12, "f4": 13, "f8": 14}
 
 

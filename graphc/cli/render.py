@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -81,7 +80,7 @@ def command(
 
     if not terminal.json:
         _warn(picture, terminal)
-    files = picture.save(out or _default_file(picture))
+    files = picture.save(out or picture.file_name)
     if terminal.json:
         terminal.say_json({"ok": True, **as_json(picture, files)})
     elif not terminal.quiet:
@@ -96,9 +95,3 @@ def _warn(picture: Picture, terminal: Terminal) -> None:
     from graphc.cli.scores import show_warnings
 
     show_warnings(picture.model, terminal)
-
-
-def _default_file(picture: Picture) -> str:
-    name = re.sub(r"[^\w.-]", "_", picture.model.name)
-    suffix = "html" if picture.view == "steps" else "svg"
-    return f"{name}-{picture.view}.{suffix}"

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 from graphc.ir import OPERATORS, Call, Graph, Group, Node, TupleType
 from graphc.model.nodes import draws
+from graphc.model.program import RootKey
 from graphc.ops.leaves import Constant, Dimension, Item, Length
 from graphc.passes.differentiate import Contribution
 from graphc.rendering.formulas import SILENT
 
-__all__ = ["OBJECTIVE", "Titles", "every_title", "named_values", "titles"]
+__all__ = ["OBJECTIVE", "Titles", "every_title", "named_values", "root_titles", "titles"]
 
 OBJECTIVE = "objective"
 
@@ -78,6 +79,7 @@ def titles(
         inside |= {note.source, note.user}
     result._inside = inside
     result.names.setdefault(objective, OBJECTIVE)
+    taken = dict.fromkeys(result.names.values(), 1)
     for node in graph.topological():
         if node.id >= end or node.id not in inside:
             continue
@@ -86,7 +88,8 @@ def titles(
         if isinstance(node.type, TupleType):
             continue
         if node.id not in result.names and _needs_name(graph, node, inside):
-            result.names[node.id] = _own_name(graph, node, set(result.names.values()))
+            result.names[node.id] = _counted(_own_title(graph, node), taken)
+            taken.setdefault(result.names[node.id], 1)
         if node.id in result.names:
             result.steps.append(node.id)
     return result
@@ -129,6 +132,15 @@ def _is_fixed(node: Node, fixed: set[int]) -> bool:
     return all(i in fixed for i in node.inputs) and not draws(node)
 
 
+def root_titles(roots: Mapping[RootKey, int]) -> dict[int, str]:
+    """What results without a name are called; the objective last, as a loss may be it."""
+    found: dict[int, str] = {}
+    for (role, name), id in sorted(roots.items(), key=lambda root: root[0][0] == "objective"):
+        title = {"gradient": f"∂{name}", "next": f"{name}′", "update": f"update {name}"}.get(role)
+        found.setdefault(id, title or name or role)
+    return found
+
+
 def _picture_title(
     graph: Graph,
     node: Node,
@@ -143,22 +155,23 @@ def _picture_title(
         return roots[node.id]
     if node.id in fixed:
         return ""
-    if isinstance(op, Item):
-        call = graph[node.inputs[0]].op
-        return f"{_call_title(call)}[{op.index}]"
-    if isinstance(op, Call) and op.place:
-        return op.place
     if not node.inputs:
         return str(getattr(op, "label", "") or getattr(op, "which", "") or f"{op.name}1")
-    several = sum(id in titles._inside for id in graph.users(node.id)) > 1
-    if several or (node.id in operators and op.name not in SILENT):
-        return op.body.definition if isinstance(op, Call) else f"{op.name}1"
+    is_operator = node.id in operators and op.name not in SILENT
+    if is_operator or _needs_name(graph, node, titles._inside):
+        return _own_title(graph, node)
     return ""
 
 
-def _call_title(op: object) -> str:
-    assert isinstance(op, Call | Group), "an item is one of a call or a group"
-    return (op.place if isinstance(op, Call) else "") or op.body.definition
+def _own_title(graph: Graph, node: Node) -> str:
+    """The place of a definition; of an operator, its name and a number."""
+    op = node.op
+    if isinstance(op, Item):
+        call = graph[node.inputs[0]].op
+        assert isinstance(call, Call | Group), "an item is one of a call or a group"
+        place = call.place if isinstance(call, Call) else ""
+        return f"{place or call.body.definition}[{op.index}]"
+    return (op.place or op.body.definition) if isinstance(op, Call) else f"{op.name}1"
 
 
 def _counted(name: str, taken: dict[str, int]) -> str:
@@ -177,27 +190,3 @@ def _needs_name(graph: Graph, node: Node, inside: set[int]) -> bool:
     if len(users) > 1 or isinstance(node.op, Item):
         return True
     return isinstance(node.op, Call) and bool(node.op.place)
-
-
-def _own_name(graph: Graph, node: Node, taken: set[str]) -> str:
-    """The place of a definition; of an operator, its name and a number."""
-    op = node.op
-    if isinstance(op, Item):
-        call = graph[node.inputs[0]].op
-        assert isinstance(call, Call)
-        return _free(f"{call.place or call.body.definition}[{op.index}]", taken)
-    if isinstance(op, Call):
-        return _free(op.place or op.body.definition, taken)
-    number = 1
-    while f"{op.name}{number}" in taken:
-        number += 1
-    return f"{op.name}{number}"
-
-
-def _free(name: str, taken: set[str]) -> str:
-    number = 2
-    wanted = name
-    while name in taken:
-        name = f"{wanted}#{number}"
-        number += 1
-    return name

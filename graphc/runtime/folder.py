@@ -28,7 +28,7 @@ try:
 except ImportError:  # Windows has no such locks
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "file_stem"]
 
 
 @dataclass(frozen=True)
@@ -217,9 +217,14 @@ def _is_epoch(record: Mapping[str, Any]) -> bool:
     return all(isinstance(count, int) and count >= 1 for count in counts)
 
 
+def file_stem(name: str) -> str:
+    """A name as a file's, without characters that lead elsewhere."""
+    return re.sub(r"[^\w.-]", "_", name)
+
+
 def _next_free(parent: Path, model: str) -> Path:
     """A fresh folder; making it is what claims the number, so two runs never share one."""
-    stem = re.sub(r"[^\w.-]", "_", model)
+    stem = file_stem(model)
     taken = re.compile(re.escape(stem) + r"-(\d+)")
     _make(parent)
     found = [taken.fullmatch(entry.name) for entry in parent.iterdir()]

@@ -27,7 +27,14 @@ from graphc.session.checking import deep_recursion
 from graphc.session.loading import no_gradient
 from graphc.session.model import Model, compile
 
-__all__ = ["Explanation", "evaluated", "example_leaves", "example_lengths", "explain"]
+__all__ = [
+    "Explanation",
+    "evaluated",
+    "example_leaves",
+    "example_lengths",
+    "explain",
+    "input_lengths",
+]
 
 MOST_STEPS = 40
 """Steps that are shown unasked; of a longer derivation the middle is left out."""
@@ -210,11 +217,17 @@ def _initial(spec: ModelSpec, init: Any) -> Any:
 
 def example_lengths(spec: ModelSpec) -> dict[str, int]:
     """Symbolic dimensions by the shapes of the examples."""
+    examples = {name: info.example for name, info in spec.inputs.items()}
+    return input_lengths(
+        spec, {name: example for name, example in examples.items() if example is not None}
+    )
+
+
+def input_lengths(spec: ModelSpec, arrays: Mapping[str, Any]) -> dict[str, int]:
+    """Symbolic dimensions by the shapes of inputs."""
     lengths: dict[str, int] = {}
-    for info in spec.inputs.values():
-        if info.example is None:
-            continue
-        for size, length in zip(info.type.shape, np.shape(info.example), strict=True):
+    for name, array in arrays.items():
+        for size, length in zip(spec.inputs[name].type.shape, np.shape(array), strict=True):
             if isinstance(size, Dim) and str(size) in size.symbols:
                 lengths[str(size)] = length
     return lengths

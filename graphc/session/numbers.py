@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from graphc.ir import Dim
 from graphc.model import ModelSpec
 from graphc.runtime import Arrays, RunError, initial_state
 from graphc.runtime.examples import load_examples
-from graphc.session.explaining import example_leaves, example_lengths
+from graphc.session.explaining import example_leaves, example_lengths, input_lengths
 from graphc.session.model import Model
 from graphc.session.run import Run
 
@@ -90,7 +89,7 @@ def _of_data(model: Model, run: Run | None, row: int | None) -> Known:
     what = f"row {row}" if row is not None else f"the first {used} rows of the training part"
     origin = f"numbers of {what}, {_parameters(run)}"
     leaves = {**_of_state(model.spec, state), **_doubles(batch)}
-    return Known(leaves, _lengths(model.spec, batch), origin)
+    return Known(leaves, input_lengths(model.spec, batch), origin)
 
 
 def _of_state(spec: ModelSpec, state: Arrays) -> dict[str, Any]:
@@ -109,12 +108,3 @@ def _doubles(arrays: Mapping[str, Any]) -> dict[str, Any]:
         name: np.asarray(array, np.float64) if np.asarray(array).dtype.kind == "f" else array
         for name, array in arrays.items()
     }
-
-
-def _lengths(spec: ModelSpec, batch: Arrays) -> dict[str, int]:
-    lengths: dict[str, int] = {}
-    for name, info in spec.inputs.items():
-        for size, length in zip(info.type.shape, np.shape(batch[name]), strict=True):
-            if isinstance(size, Dim) and str(size) in size.symbols:
-                lengths[str(size)] = length
-    return lengths

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from graphc.model import Program
 from graphc.passes import lower
-from graphc.rendering.pictures.changes import Change, Snapshot
+from graphc.rendering.naming import root_titles
+from graphc.rendering.pictures.changes import Change, Snapshot, alike
 from graphc.runtime import RunError
 from graphc.runtime.wording import did_you_mean, listing
 from graphc.session.model import Model
@@ -62,18 +63,7 @@ def _change(points: Sequence[_Point], title: str, names: Sequence[str]) -> Chang
     if not places:
         return None
     before, after = points[places[0] - 1].snapshot, points[places[-1]].snapshot
-    return None if _alike(before, after) else Change(title, before, after)
-
-
-def _alike(a: Snapshot, b: Snapshot) -> bool:
-    if len(a.graph) != len(b.graph):
-        return False
-    return all(
-        node.id in b.graph
-        and b.graph[node.id].op == node.op
-        and b.graph[node.id].inputs == node.inputs
-        for node in a.graph
-    )
+    return None if alike(before, after) else Change(title, before, after)
 
 
 def _points(model: Model) -> list[_Point]:
@@ -90,13 +80,7 @@ def _points(model: Model) -> list[_Point]:
 
 
 def _snapshot(program: Program) -> Snapshot:
-    roots: dict[int, str] = {}
-    for (role, name), id in sorted(
-        program.roots.items(), key=lambda root: root[0][0] == "objective"
-    ):
-        title = f"∂{name}" if role == "gradient" else f"{name}′" if role == "next" else name or role
-        roots.setdefault(id, title if role != "update" else f"update {name}")
-    return Snapshot(program.graph.copy(), roots)
+    return Snapshot(program.graph.copy(), root_titles(program.roots))
 
 
 def _unknown(points: Sequence[_Point], stage: str) -> RunError:

@@ -15,6 +15,7 @@ from graphc.rendering.pictures.moments import Moment
 from graphc.rendering.pictures.placing import Placed, place
 from graphc.rendering.pictures.svg import caption_lines, paint
 from graphc.runtime import RunError, write_atomic
+from graphc.runtime.folder import file_stem
 
 if TYPE_CHECKING:
     from graphc.session.model import Model
@@ -56,6 +57,12 @@ class Picture:
 
     def _repr_svg_(self) -> str:
         return self.svg
+
+    @property
+    def file_name(self) -> str:
+        """A name for the file of a picture that nobody named."""
+        ending = "html" if self.view == "steps" else "svg"
+        return f"{file_stem(self.model.name)}-{self.view}.{ending}"
 
     @cached_property
     def placed(self) -> Placed:

@@ -10,12 +10,12 @@ from graphc.ir import Graph, is_real
 from graphc.model import ModelSpec, Program
 from graphc.rendering.backward import Backward
 from graphc.rendering.faces import Faces
-from graphc.rendering.naming import Titles, every_title
+from graphc.rendering.naming import Titles, every_title, root_titles
 from graphc.rendering.numbers import Numbers
 from graphc.rendering.pictures.changes import draw_changes, draw_stage
 from graphc.rendering.pictures.folds import fold
 from graphc.rendering.pictures.moments import tell
-from graphc.rendering.pictures.opening import Opened, Roots, open_folds
+from graphc.rendering.pictures.opening import Opened, open_folds
 from graphc.rendering.pictures.outline import make_outline
 from graphc.rendering.pictures.views import View, Views
 from graphc.runtime import RunError
@@ -30,10 +30,9 @@ from graphc.session.passing import changes, stage_snapshot
 from graphc.session.picture import Picture
 from graphc.session.run import Run, is_run, load
 
-__all__ = ["VIEWS", "render"]
+__all__ = ["AnyView", "as_json", "render"]
 
 AnyView = Literal["forward", "backward", "joint", "steps", "passes"]
-VIEWS: tuple[AnyView, ...] = ("forward", "backward", "joint", "steps", "passes")
 MOST_MOMENTS = 400
 """Steps that a story may have."""
 
@@ -130,7 +129,7 @@ def _views(
 ) -> Views:
     graph = program.graph
     roots, opened = open_folds(graph, program.roots, depth, names)
-    titled = _root_names(roots)
+    titled = root_titles(roots)
     numbers = Numbers(known.leaves, known.lengths)
     walk: Faces
     if view == "forward":
@@ -149,34 +148,28 @@ def _views(
     folds = fold(outline, opened.frames, opened.inside, names)
     _expect_found(spec, names, opened, folds.block_names, walk.titles)
     targets = frozenset(name for name, info in spec.inputs.items() if info.role == "target")
-    notes = (*([] if view == "forward" else LEGENDS[view != "backward"]), setting, known.origin)
+    notes = (LEGENDS.get(view, ""), setting, known.origin, *_lengths(known))
     return Views(
         outline,
         folds,
         walk,
         f"{spec.name}, {view}",
         targets,
-        tuple(filter(None, (*notes, *_lengths(known)))),
+        tuple(filter(None, notes)),
     )
 
 
+_BOTH = (
+    "above in green the value, below in red the gradient ∂objective/∂·; a dashed arrow carries "
+    "the gradient back, times the local derivative that it names"
+)
 LEGENDS = {
-    True: (
-        "above in green the value, below in red the gradient ∂objective/∂·; a dashed arrow carries "
-        "the gradient back, times the local derivative that it names",
-    ),
-    False: ("gradients ∂objective/∂·; an arrow names the local derivative that it multiplies by",),
+    "joint": _BOTH,
+    "steps": _BOTH,
+    "backward": "gradients ∂objective/∂·; an arrow names the local derivative that it multiplies "
+    "by",
 }
-"""How to read a picture, by whether it shows values too."""
-
-
-def _root_names(roots: Roots) -> dict[int, str]:
-    """What results without a name are called; the objective last, as a loss may be it."""
-    ordered = sorted(roots.items(), key=lambda item: item[0][0] == "objective")
-    found: dict[int, str] = {}
-    for (role, name), id in ordered:
-        found.setdefault(id, name or role)
-    return found
+"""How to read a view of gradients."""
 
 
 def _wanted(spec: ModelSpec, graph: Graph) -> list[int]:

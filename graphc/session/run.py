@@ -33,6 +33,7 @@ from graphc.runtime import (
     read,
     write_atomic,
 )
+from graphc.runtime.folder import file_stem
 from graphc.session.checking import Request, check
 from graphc.session.generated import Generated
 from graphc.session.model import Model, Report
@@ -270,7 +271,7 @@ def is_run(path: str | os.PathLike[str]) -> bool:
 def latest_run(model: Model, parent: Path = Path("runs")) -> Path | None:
     """The newest finished run of a model file among the runs here."""
     file = Path(model.checked.request.source.name).resolve()
-    stem = re.compile(re.escape(re.sub(r"[^\w.-]", "_", model.name)) + r"-\d+")
+    stem = re.compile(re.escape(file_stem(model.name)) + r"-\d+")
     found: list[tuple[float, Path]] = []
     for path in sorted(parent.iterdir()) if parent.is_dir() else ():
         summary = path / "summary.json"

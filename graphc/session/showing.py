@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphc.runtime import Array, RunError, RunFolder, write_atomic
+from graphc.runtime.folder import file_stem
 from graphc.runtime.wording import count, did_you_mean, listing
 from graphc.session.parts import DataLike
 from graphc.session.run import Run
@@ -434,8 +434,8 @@ def _found(run: RunLike, data: DataLike | None = None) -> Run:
 
 
 def _stem(run: Run, what: str) -> str:
-    """A name for the file: the run's and what is shown, without characters that lead elsewhere."""
-    return re.sub(r"[^\w.-]", "_", f"{run_name(run)}-{what}")
+    """A name for the file: the run's and what is shown."""
+    return file_stem(f"{run_name(run)}-{what}")
 
 
 def _expect_matplotlib() -> None:

@@ -27,6 +27,7 @@ from graphc.runtime.replay import replay
 from graphc.runtime.wording import count
 from graphc.schedule import forward_report
 from graphc.session.checking import deep_recursion
+from graphc.session.explaining import input_lengths
 from graphc.session.model import Model
 from graphc.session.parts import DataLike
 from graphc.session.run import Run
@@ -320,10 +321,8 @@ def _examples(module: Module, state: Arrays, raw: Arrays, rows: int) -> Examples
 def _cost(model: Model, examples: Examples, batch: int) -> int:
     """About how many bytes could be moved in the time that the objective of a batch takes."""
     arrays, _ = next(examples.batches(batch))
-    dims = dict.fromkeys(model.spec.symbols, 1)
-    for name, info in model.spec.inputs.items():
-        for size, length in zip(info.type.shape, arrays[name].shape, strict=True):
-            dims.update({str(size): length} if str(size) in dims else {})
+    known = {name: arrays[name] for name in model.spec.inputs}
+    dims = {**dict.fromkeys(model.spec.symbols, 1), **input_lengths(model.spec, known)}
     report = forward_report(model.generated.programs, dims)
     rows = [row for row in report.rows if row.part == "losses"]
     return _CALL + sum(row.bytes_moved + row.flops // _FLOPS_A_BYTE for row in rows)

@@ -9,12 +9,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from graphc.rendering.pictures import engines, raster
+from graphc.rendering.pictures import raster
 
-
-@pytest.fixture(autouse=True)
-def _same_engine(monkeypatch):
-    monkeypatch.setattr(engines.shutil, "which", lambda name: None)
+pytestmark = pytest.mark.usefixtures("no_dot")
 
 
 @pytest.fixture

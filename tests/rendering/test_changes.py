@@ -8,12 +8,8 @@ import pytest
 from drawn import flaws, texts_of
 
 import graphc
-from graphc.rendering.pictures import engines
 
-
-@pytest.fixture(autouse=True)
-def _same_engine(monkeypatch):
-    monkeypatch.setattr(engines.shutil, "which", lambda name: None)
+pytestmark = pytest.mark.usefixtures("no_dot")
 
 
 def marked(picture: graphc.Picture, frame: str, mark: str) -> list[str]:

@@ -8,15 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from graphc.rendering.pictures import engines
 from graphc.rendering.pictures.engines import LayoutError, lay_out
 
 SMALL = "digraph { a -> b }"
-
-
-@pytest.fixture
-def no_dot(monkeypatch):
-    monkeypatch.setattr(engines.shutil, "which", lambda name: None)
 
 
 def slow_graph() -> str:

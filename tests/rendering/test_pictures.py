@@ -19,10 +19,7 @@ SLOW = {"lstm", "transformer"}
 """Models whose formulas take seconds; one view of them is enough here."""
 
 
-@pytest.fixture(autouse=True)
-def _same_engine(monkeypatch):
-    """The wheel's Graphviz, wherever the tests run."""
-    monkeypatch.setattr(engines.shutil, "which", lambda name: None)
+pytestmark = pytest.mark.usefixtures("no_dot")
 
 
 # ---------------------------------------------------------------------------- numbers

@@ -9,12 +9,8 @@ import pytest
 from drawn import boxes_of, texts_of
 
 import graphc
-from graphc.rendering.pictures import engines
 
-
-@pytest.fixture(autouse=True)
-def _same_engine(monkeypatch):
-    monkeypatch.setattr(engines.shutil, "which", lambda name: None)
+pytestmark = pytest.mark.usefixtures("no_dot")
 
 
 CIRCUIT = """Start

@@ -16,12 +16,20 @@ from graphc.ops.leaves import Item
 from graphc.rendering.faces import Faces
 from graphc.rendering.naming import every_title
 from graphc.rendering.numbers import Numbers
-from graphc.rendering.pictures.diagram import Arrow, Box, Diagram, Frame, Line, Mark
+from graphc.rendering.pictures.diagram import (
+    Arrow,
+    Box,
+    Diagram,
+    Frame,
+    Line,
+    Mark,
+    frames_around,
+)
 from graphc.rendering.pictures.opening import Opened, Roots, open_folds, open_groups
-from graphc.rendering.pictures.outline import Outline, make_outline
+from graphc.rendering.pictures.outline import Outline, line_of, make_outline
 from graphc.rendering.pictures.wording import lines, visible
 
-__all__ = ["Change", "Snapshot", "draw_changes", "draw_stage"]
+__all__ = ["Change", "Snapshot", "alike", "draw_changes", "draw_stage"]
 
 MOST_MARKED = 6
 """Changed values of a panel that are drawn."""
@@ -49,6 +57,11 @@ class Change:
     after: Snapshot
 
 
+def alike(a: Snapshot, b: Snapshot) -> bool:
+    """Whether no node differs."""
+    return len(a.graph) == len(b.graph) and not _marks(a.graph, b.graph, "removed")
+
+
 # ------------------------------------------------------------------------------- a stage
 
 
@@ -66,19 +79,11 @@ def draw_stage(
     point = Snapshot(graph, {id: name for (name, _), id in roots.items()})
     panel = _Panel(point, "", "", None if flat else opened.operators)
     boxes = [replace(panel.box(id), frame=opened.inside.get(id, "")) for id in panel.units]
-    kept = dict.fromkeys(key for box in boxes for key in _around(box.frame, opened))
+    around = (reversed(frames_around(opened.frames, box.frame)) for box in boxes)
+    kept = dict.fromkeys(key for keys in around for key in keys)
     frames = tuple(opened.frames[key] for key in kept)
     arrows = panel.arrows(set(panel.units), {})
     return Diagram(title, tuple(boxes), tuple(arrows), frames), frozenset(opened.found)
-
-
-def _around(key: str, opened: Opened) -> list[str]:
-    """A frame and those around it, outermost first."""
-    found: list[str] = []
-    while key:
-        found.insert(0, key)
-        key = opened.frames[key].parent
-    return found
 
 
 class _Panel:
@@ -124,7 +129,7 @@ class _Panel:
             formula = self.faces.face(id)["formula"]
             whole = f"{name} = {formula.unicode}" if formula else name
             text = [*lines(whole, "name", most=3), Line(visible(str(node.type)), "type")]
-        place = node.origin.span.line if node.origin.span else 0
+        place = line_of(node)
         return Box(self.key(id), kind, name, tuple(text), frame=self.frame, place=place, mark=mark)
 
     def arrows(self, drawn: set[int], marks: Mapping[int, Mark]) -> list[Arrow]:

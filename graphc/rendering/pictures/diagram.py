@@ -5,10 +5,11 @@ Everything is text here. Who paints decides on colours and places, who exports o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["Arrow", "Box", "Diagram", "Direction", "Frame", "Line", "Mark", "Role"]
+__all__ = ["Arrow", "Box", "Diagram", "Direction", "Frame", "Line", "Mark", "Role", "frames_around"]
 
 Array = Any
 
@@ -79,6 +80,15 @@ class Frame:
     title: str
     kind: Literal["definition", "group", "block", "panel"] = "definition"
     parent: str = ""
+
+
+def frames_around(frames: Mapping[str, Frame], key: str) -> list[str]:
+    """Keys of a frame and of those around it, innermost first; nothing for the empty key."""
+    found = []
+    while key:
+        found.append(key)
+        key = frames[key].parent
+    return found
 
 
 @dataclass(frozen=True)

@@ -74,10 +74,7 @@ def _at(diagram: Diagram, moment: Moment) -> Diagram:
     """What is known at a moment; its caption is a note, and what it speaks of is marked."""
     boxes = []
     for box in diagram.boxes:
-        unknown = {
-            *(() if box.key in moment.values else ("value",)),
-            *(() if box.key in moment.gradients else ("gradient",)),
-        }
+        unknown = moment.unknown(box.key)
         lines = tuple(line for line in box.lines if line.role not in unknown)
         kind = "active" if box.key in moment.active else box.kind
         boxes.append(replace(box, lines=lines, kind=kind))

@@ -46,16 +46,16 @@ def lay_out(dot: str, engine: Engine | None = None, patience: float = PATIENCE) 
     return _parsed(_worker().ask(dot, patience))
 
 
-def dot_image(dot: str, format: str, patience: float = PATIENCE) -> bytes:
+def dot_image(dot: str, format: str) -> bytes:
     """What the system's `dot` makes of a graph in DOT, as ``png`` or ``pdf``."""
     if not shutil.which("dot"):
         raise LayoutError("the program dot is not installed", help="install Graphviz")
-    return _run_dot([f"-T{format}"], dot, patience)
+    return _run_dot([f"-T{format}"], dot, PATIENCE)
 
 
-def start_early(engine: Engine | None = None) -> None:
+def start_early() -> None:
     """Let the wheel's Graphviz get ready beside other work, where it will be needed."""
-    if engine == "wheel" or (engine is None and not shutil.which("dot")):
+    if not shutil.which("dot"):
         with contextlib.suppress(LayoutError):
             _worker()
 

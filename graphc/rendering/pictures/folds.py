@@ -14,7 +14,7 @@ from typing import Any
 
 from graphc.ir import Call
 from graphc.ops.indexing import Index
-from graphc.rendering.pictures.diagram import Frame
+from graphc.rendering.pictures.diagram import Frame, frames_around
 from graphc.rendering.pictures.outline import Outline, Use, safe_key
 
 __all__ = ["FEWEST_ROUNDS", "MOST_BOXES", "Folds", "Link", "fold"]
@@ -180,11 +180,8 @@ def _used_frames(result: Folds) -> dict[str, None]:
     """Keys of the frames that something is in, in the order of the boxes, outer ones first."""
     found: dict[str, None] = {}
     for id in result.drawn:
-        chain, key = [], result.inside.get(id, "")
-        while key:
-            chain.append(key)
-            key = result.frames[key].parent
-        found.update(dict.fromkeys(reversed(chain)))
+        around = frames_around(result.frames, result.inside.get(id, ""))
+        found.update(dict.fromkeys(reversed(around)))
     return found
 
 

@@ -35,6 +35,11 @@ class Moment:
     arrows: frozenset[str]
     active: frozenset[str]
 
+    def unknown(self, key: str) -> frozenset[str]:
+        """Roles of the lines of a box that are not known yet."""
+        value = frozenset(() if key in self.values else ("value",))
+        return value | frozenset(() if key in self.gradients else ("gradient",))
+
 
 def tell(views: Views, diagram: Diagram) -> list[Moment]:
     """The moments of a joint view."""

@@ -109,6 +109,8 @@ def _added(
 
 def _open_values(graph: Graph, names: Collection[str], opened: Opened) -> None:
     """Frames around the operators of the values that are named."""
+    if not names:
+        return
     titles = every_title(graph, {}, graph.next_id)
     for id, title in titles.names.items():
         plain = title.partition("#")[0]

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from graphc.ir import Call, Graph, Group, TupleType
+from graphc.ir import Call, Graph, Group, Node, TupleType
 from graphc.rendering.naming import Titles
 
-__all__ = ["Outline", "Use", "call_of", "make_outline", "safe_key"]
+__all__ = ["Outline", "Use", "call_of", "line_of", "make_outline", "safe_key"]
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,11 @@ def _uses(graph: Graph, id: int, shown: set[int]) -> list[Use]:
         else:
             stack.extend((source, i) for i in reversed(range(len(graph[source].inputs))))
     return found
+
+
+def line_of(node: Node) -> int:
+    """The line of the model that a node comes from, 0 where it has none."""
+    return node.origin.span.line if node.origin.span else 0
 
 
 def call_of(graph: Graph, id: int) -> Mapping[int, str]:

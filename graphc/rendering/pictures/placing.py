@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from graphc.rendering.pictures.diagram import Arrow, Box, Diagram, Direction, Line
+from graphc.rendering.pictures.diagram import (
+    Arrow,
+    Box,
+    Diagram,
+    Direction,
+    Line,
+    frames_around,
+)
 from graphc.rendering.pictures.engines import Engine, lay_out
 from graphc.rendering.pictures.wording import columns
 
@@ -136,25 +143,13 @@ def row_ends(diagram: Diagram) -> Iterator[tuple[list[str], list[str]]]:
 
 def _label_frames(diagram: Diagram) -> dict[str, list[int]]:
     """Numbers of the arrows whose labels lie inside a frame, as both of their ends do."""
-    within: dict[str, list[str]] = {"": []}
-    for frame in diagram.frames:
-        within[frame.key] = _around(frame.key, diagram)
-    of_box = {box.key: within[box.frame] for box in diagram.boxes}
+    frames = {frame.key: frame for frame in diagram.frames}
+    of_box = {box.key: frames_around(frames, box.frame) for box in diagram.boxes}
     found: dict[str, list[int]] = {}
     for number, arrow in enumerate(diagram.arrows):
         shared = [key for key in of_box[arrow.tail] if key in of_box[arrow.head]]
         if shared and label_of(arrow):
             found.setdefault(shared[0], []).append(number)
-    return found
-
-
-def _around(key: str, diagram: Diagram) -> list[str]:
-    """A frame and those around it, innermost first."""
-    parents = {frame.key: frame.parent for frame in diagram.frames}
-    found = []
-    while key:
-        found.append(key)
-        key = parents.get(key, "")
     return found
 
 

@@ -152,7 +152,7 @@ def _box(box: Box, area: Area, moment: Moment | None) -> Iterator[str]:
     place = f' data-line="{box.place}"' if box.place else ""
     frame = f' data-frame="{escape(box.frame)}"' if box.frame else ""
     mark = f" {box.mark}" if box.mark else ""
-    hidden = () if moment is None else _unknown(box, moment)
+    hidden = frozenset() if moment is None else moment.unknown(box.key)
     yield (
         f'<g id="box-{box.key}" class="box {box.kind}{mark}" '
         f'data-name="{escape(visible(box.name))}"{place}{frame}{_numbers(box)}>'
@@ -179,13 +179,6 @@ def _halo(area: Area) -> str:
         f'<rect class="halo" x="{_n(left)}" y="{_n(top)}" width="{_n(area.width + 10)}" '
         f'height="{_n(area.height + 10)}" rx="8" fill="#ffe58a" stroke="#c79a00"/>'
     )
-
-
-def _unknown(box: Box, moment: Moment) -> tuple[str, ...]:
-    """Roles of lines that are not known at a moment."""
-    value = () if box.key in moment.values else ("value",)
-    gradient = () if box.key in moment.gradients else ("gradient",)
-    return (*value, *gradient)
 
 
 def _numbers(box: Box) -> str:
@@ -323,8 +316,5 @@ def _text(
 
 def _n(value: float) -> str:
     """A coordinate, two digits at most."""
-    return (
-        f"{value:.2f}".rstrip("0").rstrip(".").replace("-0", "0")
-        if abs(value) < 0.005
-        else (f"{value:.2f}".rstrip("0").rstrip("."))
-    )
+    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text

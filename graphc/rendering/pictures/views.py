@@ -15,13 +15,13 @@ from typing import Any, Literal
 
 from graphc.ir import UNICODE, Call, Operator
 from graphc.passes.differentiate import Contribution as Noted
-from graphc.rendering.backward import Backward
+from graphc.rendering.backward import Backward, shown
 from graphc.rendering.faces import Faces
 from graphc.rendering.local import Formulas
 from graphc.rendering.numbers import number
 from graphc.rendering.pictures.diagram import Arrow, Box, Diagram, Line
 from graphc.rendering.pictures.folds import Folds, Link
-from graphc.rendering.pictures.outline import Outline, call_of
+from graphc.rendering.pictures.outline import Outline, call_of, line_of
 from graphc.rendering.pictures.wording import (
     WIDEST,
     breaks_well,
@@ -120,14 +120,14 @@ class Views:
     def notes_of(self, id: int) -> list[Noted]:
         """Of those, the ones that are drawn: of other rounds one between the same boxes."""
         where, uses = self.folds.where, self.uses_of(id)
-        shown = [note for note in uses if where[self.consumer(note)] == self.consumer(note)]
-        known = {(self.consumer(note), note.slot) for note in shown}
+        drawn = [note for note in uses if where[self.consumer(note)] == self.consumer(note)]
+        known = {(self.consumer(note), note.slot) for note in drawn}
         for note in uses:
             ends = (where[self.consumer(note)], note.slot)
             if ends not in known:
                 known.add(ends)
-                shown.append(note)
-        return shown
+                drawn.append(note)
+        return drawn
 
     def consumer(self, note: Noted) -> int:
         """The unit that a use is part of."""
@@ -149,20 +149,20 @@ class Views:
         face = self.walk.face(id)
         name = face["name"]
         kind = "target" if name in self.targets else face["kind"]
-        shown = [*summary(face["value"], "value"), *_equation(name, face, len(node.inputs))]
-        shown.append(_kind_line(kind, node.op, str(node.type)))
+        text = [*summary(face["value"], "value"), *_equation(name, face, len(node.inputs))]
+        text.append(_kind_line(kind, node.op, str(node.type)))
         gradient = None
         if joint and self.has_gradient(id):
             gradient = self._gradient(id)
-            shown += self._gradient_lines(id)
+            text += self._gradient_lines(id)
         return Box(
             key,
             kind,
             name,
-            tuple(shown),
+            tuple(text),
             self._tip(id, face["value"], gradient),
             self.folds.inside.get(id, ""),
-            node.origin.span.line if node.origin.span else 0,
+            line_of(node),
             face["value"],
             gradient,
         )
@@ -182,7 +182,7 @@ class Views:
         op = node.op
         title = op.body.title if isinstance(op, Call) else op.name
         text = [*lines(name, "name"), *lines(title, "type"), *lines(str(node.type), "type")]
-        place = node.origin.span.line if node.origin.span else 0
+        place = line_of(node)
         inside = self.folds.inside.get(id, "")
         return Box(self.outline.key(id), "value", name, tuple(text), (), inside, place)
 
@@ -219,31 +219,30 @@ class Views:
             boxes.append(
                 Box(sum_key(key), "sum", f"Σ {self.adjoint(id)}", tuple(text), tip, inside)
             )
-        if view == "backward" and id not in self.outline.calls:
+        if view == "backward":
             boxes.append(self._adjoint_box(id))
-        elif view == "backward":
-            name = self.outline.name(id)
-            text = [*lines(f"∂{name}", "name")]
-            boxes.append(Box(adjoint_key(key), "gradient", f"∂{name}", tuple(text), (), inside))
         return boxes
 
     def _adjoint_box(self, id: int) -> Box:
         node, name = self.outline.graph[id], self.adjoint(id)
+        key, inside = adjoint_key(self.outline.key(id)), self.folds.inside.get(id, "")
         if id in self.folds.chains:
-            key = adjoint_key(self.outline.key(id))
             return replace(self._chain_box(id), key=key, kind="gradient")
+        if id in self.outline.calls:
+            name = f"∂{self.outline.name(id)}"
+            return Box(key, "gradient", name, tuple(lines(name, "name")), (), inside)
         known = self._gradient(id)
         text = lines(f"{name} = {self.total_formula(id)}", "name")
         text.append(Line(str(node.type), "type"))
         text += summary(known, "gradient")
         return Box(
-            adjoint_key(self.outline.key(id)),
+            key,
             "gradient",
             name,
             tuple(text),
             self._tip(id, None, known),
-            self.folds.inside.get(id, ""),
-            node.origin.span.line if node.origin.span else 0,
+            inside,
+            line_of(node),
             None,
             known,
         )
@@ -272,11 +271,7 @@ class Views:
         graph, use = self.outline.graph, link.use
         if link.head in self.folds.chains or use.reader != use.user:
             return ""
-        drawn = [
-            other
-            for other in self.folds.links
-            if other.use.reader == use.reader and graph[other.tail].op.name != "parameter"
-        ]
+        drawn = self._read_by[use.reader]
         names = call_of(graph, use.reader)
         if len(drawn) < 2 or link not in drawn or link.again:
             return ""
@@ -290,7 +285,7 @@ class Views:
         several = len(self.uses_of(id)) > 1
         own = self._gradient_key(id, view)
         head = sum_key(self.outline.key(id)) if several else own
-        arrows = [self._gradient_arrow(note, id, head, view) for note in _some(notes)]
+        arrows = [self._gradient_arrow(note, id, head, view) for note in shown(notes, MOST_ARROWS)]
         arrows += [
             Arrow(self._gradient_key(user, view), head, "gradient") for user in self._beyond(id)
         ]
@@ -300,10 +295,8 @@ class Views:
         """Boxes from which a gradient flows to values that share the box of ``id``, not to it."""
         if not isinstance(self.walk, Backward):
             return []
-        where, drawn = (
-            self.folds.where,
-            {self.folds.where[self.consumer(n)] for n in self.notes_of(id)},
-        )
+        where = self.folds.where
+        drawn = {where[self.consumer(note)] for note in self.notes_of(id)}
         found: dict[int, None] = {}
         for member in self._members.get(id, ()):
             for note in self.walk.uses.get(member, ()):
@@ -311,6 +304,15 @@ class Views:
                 if where.get(unit, id) not in (id, *drawn) and where[unit] == unit:
                     found[unit] = None
         return list(found)
+
+    @cached_property
+    def _read_by(self) -> dict[int, list[Link]]:
+        """The arrows of each node that reads, those from parameters aside."""
+        found: dict[int, list[Link]] = {link.use.reader: [] for link in self.folds.links}
+        for link in self.folds.links:
+            if self.outline.graph[link.tail].op.name != "parameter":
+                found[link.use.reader].append(link)
+        return found
 
     @cached_property
     def _members(self) -> dict[int, list[int]]:
@@ -332,7 +334,7 @@ class Views:
         again = (
             user != unit
             and self.folds.where[id] in self.folds.inside
-            and user not in (self.folds.chains)
+            and user not in self.folds.chains
         )
         if user in self.folds.chains or id in self.folds.chains or id in self.outline.calls:
             return Arrow(tail, head, "gradient", again=again)
@@ -378,13 +380,6 @@ def _contributed(told: Contribution) -> list[Line]:
 def _single(value: Any) -> str:
     """A single number; nothing for an array."""
     return number(value) if getattr(value, "ndim", 0) == 0 else ""
-
-
-def _some(notes: Sequence[Noted]) -> list[Noted]:
-    if len(notes) <= MOST_ARROWS:
-        return list(notes)
-    half = MOST_ARROWS // 2
-    return [*notes[:half], *notes[-half:]]
 
 
 def _numbered(arrows: Sequence[Arrow]) -> list[Arrow]:
