@@ -230,6 +230,18 @@ def test_a_folded_chain_of_gradients_flows_down():
     assert min(placed.boxes, key=lambda key: placed.boxes[key].y) == "d-l"
 
 
+def test_five_thousand_values_fold_and_it_is_said():
+    picture = graphc.render(long_chain(5000), "forward")
+    assert "4,999 values in chains are folded" in picture.diagram.notes
+    assert flaws(picture.placed) == []
+
+
+def test_jupyter_shows_a_picture(models: Path):
+    picture = graphc.render(models / "logistic.gc")
+    assert picture._repr_svg_() == picture.svg
+    assert picture.svg.startswith("<svg")
+
+
 def test_what_cannot_be_read_is_refused_but_can_be_written_as_dot(here: Path):
     names = [f"w{i}" for i in range(500)]
     params = "\n".join(f"param {name}: real = 1" for name in names)
