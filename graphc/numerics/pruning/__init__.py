@@ -1,0 +1,1 @@
+"""Which weights can go, and what the others must become: saliencies, inverses, schedules."""
