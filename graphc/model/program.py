@@ -16,6 +16,7 @@ from graphc.ir import Body, Graph, Group, Type
 
 __all__ = [
     "COUNTERS",
+    "MASK",
     "PRODUCTS",
     "DataInfo",
     "DataPlan",
@@ -28,6 +29,7 @@ __all__ = [
     "Preparation",
     "Program",
     "Programs",
+    "PrunePlan",
     "RootKey",
     "Splice",
     "StateInfo",
@@ -36,6 +38,9 @@ __all__ = [
 
 COUNTERS = ("step", "seed", "epochs", "steps_per_epoch")
 """Names that the state of a generated module keeps for itself, the last two for its clocks."""
+
+MASK = "mask"
+"""Name of the state that says which weights are left: ``W:mask`` is 1 where one is, else 0."""
 
 PRODUCTS = ("per_example_gradients", "hessian_vector_products", "gauss_newton_products")
 """Functions that a module holds on request."""
@@ -158,6 +163,34 @@ class TrainPlan:
 
 
 @dataclass(frozen=True)
+class PrunePlan:
+    """The prune section, checked. None is what the method and the size of the network decide.
+
+    ``sparsity`` is the share of the elements of ``parameters`` that goes, ``max_rise`` the most
+    that the objective of the training part may rise in all, ``stop`` the loss or metric at whose
+    first step for the worse pruning ends. ``steps`` counts rounds, ``retrain`` epochs after each,
+    ``rewind`` the epochs of training that a lottery ticket goes back to. ``damping`` is added to
+    the diagonal of a curvature matrix, ``max_move`` what another weight may move at once.
+    """
+
+    method: Literal["magnitude", "random", "movement", "obd", "obs", "lottery"] = "obs"
+    curvature: Literal["exact", "backpropagated", "fisher", "rows"] | None = None
+    remove: Literal["weights", "units"] = "weights"
+    scope: Literal["global", "layer"] = "global"
+    schedule: Literal["one_shot", "gradual", "recompute"] | None = None
+    steps: int | None = None
+    sparsity: float | None = None
+    max_rise: float | None = None
+    stop: str | None = None
+    retrain: int | None = None
+    rewind: int = 0
+    damping: float | None = None
+    max_move: float | None = None
+    seed: int = 0
+    parameters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class DataPlan:
     """The data section, checked.
 
@@ -203,7 +236,7 @@ class ModelSpec:
     """The batch's symbol, None for a model that takes one example a step."""
     train: TrainPlan
     data: DataPlan
-    prune: dict[str, Any] | None
+    prune: PrunePlan | None
     hypers: dict[str, Any]
     splices: tuple[Splice, ...] = ()
     penalties: tuple[Penalty, ...] = ()
@@ -212,6 +245,8 @@ class ModelSpec:
     prepare: Preparation = field(default_factory=lambda: Preparation())
     files: dict[str, str] = field(default_factory=dict)
     """Texts of used files by the path as written."""
+    masked: bool = False
+    """Whether the optimizers are to keep what has been pruned at zero."""
 
     @property
     def symbols(self) -> list[str]:

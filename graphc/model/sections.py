@@ -7,10 +7,9 @@ group; the data section's equations come out as a graph over columns.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from graphc.model.data_section import CheckedData, DataSection
-from graphc.model.program import Penalty, Splice
+from graphc.model.program import Penalty, PrunePlan, Splice
 from graphc.model.prune_section import check_prune
 from graphc.model.regularize_section import check_regularize
 from graphc.model.section import SectionReader
@@ -27,7 +26,7 @@ class Checked:
     splices: tuple[Splice, ...]
     penalties: tuple[Penalty, ...]
     data: CheckedData
-    prune: dict[str, Any] | None
+    prune: PrunePlan | None
 
 
 def check_sections(reader: SectionReader) -> Checked:
@@ -35,4 +34,4 @@ def check_sections(reader: SectionReader) -> Checked:
     train = check_train(reader)
     splices, penalties = check_regularize(reader)
     data = DataSection(reader).check()
-    return Checked(train, splices, penalties, data, check_prune(reader))
+    return Checked(train, splices, penalties, data, check_prune(reader, train.frozen))

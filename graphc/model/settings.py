@@ -27,7 +27,8 @@ TRAIN_KEYS = (
     "epochs", "batch", "optimizer", "stop", "seed", "precision", "watch", "memory",
 )  # fmt: skip
 PRUNE_KEYS = (
-    "method", "sparsity", "schedule", "steps", "retrain", "stop", "max_rise", "damping", "seed",
+    "method", "curvature", "remove", "scope", "sparsity", "schedule", "steps", "retrain", "rewind",
+    "stop", "max_rise", "damping", "max_move", "seed",
 )  # fmt: skip
 FILE_KEYS = ("file", "train", "validation", "test")
 """Keys of the data section whose values are files."""
