@@ -18,6 +18,7 @@ from graphc.passes.differentiate import Differentiate
 from graphc.passes.fuse import Fuse
 from graphc.passes.inline import Inline
 from graphc.passes.invert import restore_program
+from graphc.passes.masks import Masks
 from graphc.passes.products import GaussNewtonProducts, HessianProducts
 from graphc.passes.project import Project, has_choice
 from graphc.passes.regularize import Regularize
@@ -100,7 +101,8 @@ def lower(
     loss (empty: the first argument of every loss of the prelude). Without ``fuse`` there are no
     groups but the optimizers' updates.
     """
-    spec = program.spec = _with_simple_updates(_with_simple_inits(program.spec))
+    program.spec = _with_simple_updates(_with_simple_inits(program.spec))
+    spec = (Masks().apply(program) if program.spec.masked else program).spec
     extra = {name: _product(program, name, cut, fuse, observe) for name in products}
     forward = run_passes(
         _with_roots(program.copy(), ("loss", "metric", "output", "objective")),

@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from graphc.diagnostics import Diagnostics, Source
 from graphc.language import parse, tree
 from graphc.model import ModelSpec, Program, Settings, elaborate, named_files
+from graphc.model.program import MASK
 from graphc.runtime import ColumnInfo, Place, RunError
 
 __all__ = ["Checked", "Request", "check", "deep_recursion"]
@@ -30,7 +31,7 @@ class Request:
     disk where absent; ``columns`` is what is known of the data already.
     ``products`` are the functions that the module holds on request, ``cut`` the values between
     network and loss. ``fuse`` and ``reuse`` are what a module is made with: groups, and memory
-    that arrays share.
+    that arrays share. ``masked`` is whether it can be pruned: its optimizers then hold a mask.
     """
 
     source: Source
@@ -44,6 +45,7 @@ class Request:
     cut: tuple[str, ...] = ()
     fuse: bool = True
     reuse: bool = True
+    masked: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +81,8 @@ def check(request: Request) -> Checked:
         columns=columns,
     )
     program = elaborate(request.source, diagnostics, settings, file)
+    if request.masked:
+        program.spec = _with_masks(program.spec)
     classes = _classes(program.spec, columns or {})
     return Checked(request, program, tuple(program.roots), diagnostics, columns, classes)
 
@@ -97,6 +101,19 @@ def deep_recursion(name: str) -> Iterator[None]:
         ) from problem
     finally:
         sys.setrecursionlimit(before)
+
+
+def _with_masks(spec: ModelSpec) -> ModelSpec:
+    """The same model, to be compiled with masks. RunError where an optimizer has that name."""
+    for group in spec.groups:
+        graph = group.body.graph
+        if any(graph[id].op.label == MASK for id in group.body.operands):  # type: ignore[attr-defined]
+            raise RunError(
+                f"the optimizer {group.title} has a state or operand {MASK} of its own, "
+                "the name of what pruning adds to it",
+                help="give it another name in the model file",
+            )
+    return replace(spec, masked=True)
 
 
 def _columns(request: Request, file: tree.File) -> Mapping[str, ColumnInfo] | None:

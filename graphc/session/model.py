@@ -127,6 +127,11 @@ class Model:
         return self.checked.warnings
 
     @property
+    def masked(self) -> bool:
+        """Whether its states hold a mask of each learned parameter, so that it can be pruned."""
+        return self.checked.request.masked
+
+    @property
     def data(self) -> Table | None:
         """The data given in place of what the model names."""
         return self._data
@@ -394,4 +399,14 @@ class Model:
         changed = replace(
             request, sets={**request.sets, **as_texts(sets)}, columns=self.checked.columns
         )
+        return Model(Generated(check(changed)), self._data)
+
+    def with_masks(self) -> Model:
+        """This model with a mask in the state of every optimizer: what is pruned stays at zero.
+
+        RunError where an optimizer of the model has a state of that name.
+        """
+        if self.masked:
+            return self
+        changed = replace(self.checked.request, masked=True, columns=self.checked.columns)
         return Model(Generated(check(changed)), self._data)

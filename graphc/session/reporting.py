@@ -26,7 +26,7 @@ def cost_report(model: Model, batch: int | None, sizes: Mapping[str, int]) -> Co
         if programs.training is None:
             return forward_report(programs, dims)
         training = plan_trainer(spec, programs.training, reuse=model.checked.request.reuse)
-        return training_report(training, spec, dims)
+        return training_report(training, programs.spec, dims)
 
 
 def _dims(model: Model, batch: int | None, sizes: Mapping[str, int]) -> dict[str, int]:

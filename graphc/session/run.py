@@ -318,6 +318,7 @@ def _request(folder: RunFolder, config: Mapping[str, Any]) -> Request:
             precision=_precision(config["precision"]),
             files={name: texts[stored] for name, stored in config["files"].items()},
             columns=_columns(config["columns"]),
+            masked=_truth(config.get("masked", False)),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as problem:
         raise RunError(
@@ -334,6 +335,12 @@ def _precision(value: object) -> str | None:
     if value not in (None, "f32", "f64"):
         raise ValueError(f"precision is {value!r}")
     return None if value is None else str(value)
+
+
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"masked is {value!r}")
+    return value
 
 
 def _texts(value: Mapping[str, Any]) -> dict[str, str]:

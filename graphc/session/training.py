@@ -198,6 +198,7 @@ def _new_folder(model: Model, path: str | os.PathLike[str] | None) -> RunFolder:
             "set": dict(request.sets),
             "at": dict(request.examples),
             "precision": request.precision,
+            "masked": request.masked,
             "files": stored,
             "columns": columns_as_json(model.checked.columns),
             "data": _origin(model.data),

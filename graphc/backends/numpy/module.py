@@ -22,7 +22,7 @@ from graphc.backends.numpy.text import CLOCKS_OF_A_RUN, clocks_read
 from graphc.backends.numpy.trainer import print_trainer
 from graphc.backends.numpy.writer import Writer, harmless, quoted
 from graphc.ir import Type
-from graphc.model.program import COUNTERS, ModelSpec, Program, Programs
+from graphc.model.program import COUNTERS, MASK, ModelSpec, Program, Programs
 from graphc.ops.helpers import helper_source, helpers_used, plain_source
 from graphc.ops.leaves import number_text
 from graphc.schedule import TILE, opened
@@ -253,6 +253,8 @@ def _state_entries(spec: ModelSpec) -> dict[str, Any]:
             for name in group.parameters:
                 shape = _shape(spec.parameters[name].type)
                 entry: dict[str, Any] = {"shape": shape, "kind": "real"}
+                if spec.masked and state.name == MASK:
+                    entry["mask"] = True
                 if state.unit != 1:
                     entry["unit"] = state.unit
                 entries[f"{name}:{state.name}"] = entry
@@ -288,7 +290,9 @@ def _print_face(
     spec = programs.spec
     gap(w)
     print_init(w, spec, clock_of is not None)
-    _print_functions(w, support.FILES, load_default=weights is not None)
+    _print_functions(w, support.FILES, load_default=weights is not None, masked=spec.masked)
+    if spec.masked:
+        _print_functions(w, support.MASKS)
     print_prepare(w, programs)
     if programs.fit.named("fitted"):
         print_fit(w, programs)
@@ -309,12 +313,17 @@ def _print_face(
 
 
 def _print_functions(
-    w: Writer, functions: Iterable[Callable[..., Any]], load_default: bool = False
+    w: Writer,
+    functions: Iterable[Callable[..., Any]],
+    load_default: bool = False,
+    masked: bool = False,
 ) -> None:
     for function in functions:
         text = plain_source(function)
         if load_default:
             text = text.replace("def load(path):", "def load(path=WEIGHTS):")
+        if masked and function is support._check_state:
+            text += "    _check_masks(state)\n"
         w.source(text)
         gap(w)
 

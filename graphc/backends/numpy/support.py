@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["FILES", "FITTING", "PRODUCTS", "RUN", "TRAINING", "VALUES"]
+__all__ = ["FILES", "FITTING", "MASKS", "PRODUCTS", "RUN", "TRAINING", "VALUES"]
 
 Arrays = dict[str, Any]
 
@@ -165,6 +165,14 @@ def _check_state(state: Arrays) -> None:
             raise ValueError(f"{name} has shape {array.shape}, in this model it is {shape}")
         if array.dtype.kind != {"real": "f", "bool": "b"}.get(kind, "i"):
             raise ValueError(f"{name} holds {array.dtype}, in this model it is {kind}")
+
+
+def _check_masks(state: Arrays) -> None:
+    """ValueError unless every mask holds 0 and 1 only: removed or kept, by weight."""
+    for name, entry in signature["state"].items():
+        mask = np.asanyarray(state[name])
+        if entry.get("mask") and not ((mask == 0) | (mask == 1)).all():
+            raise ValueError(f"{name} is a mask, but not of 0 and 1 only")
 
 
 # -------------------------------------------------------------------------------- data
@@ -336,6 +344,7 @@ def _tiles(arrays: list[Any], scratch: list[Any]) -> list[tuple[Any, ...]]:
 
 VALUES: list[Callable[..., Any]] = [_array, _dtype, _integers, _whole, _check_labels]
 FILES: list[Callable[..., Any]] = [load, save, _check_state]
+MASKS: list[Callable[..., Any]] = [_check_masks]
 FITTING: list[Callable[..., Any]] = [_present, _number_column, _label_column, _looked_up]
 RUN: list[Callable[..., Any]] = [_of_run]
 PRODUCTS: list[Callable[..., Any]] = [_tangents, _tangent_count]
