@@ -28,7 +28,7 @@ from graphc.session.model import Model, Report
 from graphc.session.parts import Parts
 from graphc.session.run import ARRAYS, Run, columns_as_json
 
-__all__ = ["resume", "start", "train_config"]
+__all__ = ["new_folder", "resume", "start", "train_config"]
 
 Folder = str | os.PathLike[str] | Literal[False] | None
 
@@ -41,7 +41,7 @@ def start(model: Model, *, folder: Folder, report: Report | None) -> Run:
     if folder is False:
         result = _trained(model, module, state, parts, None, report)
         return _run(model, module, parts, None, result, [])
-    kept = _new_folder(model, folder)
+    kept = new_folder(model, folder)
     with kept.claimed():
         try:
             result = _trained(model, module, state, parts, kept, report)
@@ -183,11 +183,20 @@ def _scores(model: Model, module: Module, parts: Parts, state: Arrays) -> dict[s
     }
 
 
-def _new_folder(model: Model, path: str | os.PathLike[str] | None) -> RunFolder:
+def new_folder(
+    model: Model,
+    path: str | os.PathLike[str] | None,
+    *,
+    stem: str | None = None,
+    parent: str | Path = "runs",
+    more: Mapping[str, Any] | None = None,
+) -> RunFolder:
+    """A folder for a run of a model: at ``path``, or the next free ``PARENT/STEM-N``, the stem
+    being the model's name unless it is given. ``more`` goes into its configuration."""
     spec, request = model.spec, model.checked.request
     stored = _stored_names(spec.files)
     return RunFolder.create(
-        model.name,
+        stem or model.name,
         request.source.text,
         files={stored[name]: text for name, text in spec.files.items()},
         config={
@@ -204,9 +213,11 @@ def _new_folder(model: Model, path: str | os.PathLike[str] | None) -> RunFolder:
             "data": _origin(model.data),
             "split": spec.data.split,
             **_resolved(model),
+            **(more or {}),
         },
         version=__version__,
         path=None if path is None else Path(path),
+        parent=parent,
     )
 
 
