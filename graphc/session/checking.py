@@ -32,6 +32,7 @@ class Request:
     ``products`` are the functions that the module holds on request, ``cut`` the values between
     network and loss. ``fuse`` and ``reuse`` are what a module is made with: groups, and memory
     that arrays share. ``masked`` is whether it can be pruned: its optimizers then hold a mask.
+    Without ``penalties`` those of the regularize section are left out everywhere.
     """
 
     source: Source
@@ -46,6 +47,7 @@ class Request:
     fuse: bool = True
     reuse: bool = True
     masked: bool = False
+    penalties: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +85,8 @@ def check(request: Request) -> Checked:
     program = elaborate(request.source, diagnostics, settings, file)
     if request.masked:
         program.spec = _with_masks(program.spec)
+    if not request.penalties:
+        program.spec = replace(program.spec, penalties=())
     classes = _classes(program.spec, columns or {})
     return Checked(request, program, tuple(program.roots), diagnostics, columns, classes)
 

@@ -18,10 +18,12 @@ class Footprint:
     once: more than is needed, never much less."""
 
     def __init__(self, program: Program) -> None:
-        graph = opened(program).graph
-        order = graph.topological()
+        whole = opened(program)
+        graph, roots = whole.graph, list(whole.roots.values())
+        needed = graph.ancestors(roots)
+        order = [node for node in graph.topological() if node.id in needed]
         last = {id: place for place, node in enumerate(order) for id in node.inputs}
-        last.update(dict.fromkeys(program.roots.values(), len(order)))
+        last.update(dict.fromkeys(roots, len(order)))
         self._types = {n.id: n.type for n in order if isinstance(n.type, Type) and n.inputs}
         self._order = [node.id for node in order]
         self._ends: dict[int, list[int]] = {}

@@ -148,9 +148,11 @@ class Objective:
         """E, without the gradient where no penalty asks for it."""
         if self._penalised:
             return self.gradient(vector)[0]
-        state = self.at(vector)
-        with computing():
-            return self._mean(float(self.module.losses(state, b)[0]) * s for b, s in self.batches())
+        state, total = self.at(vector), 0.0
+        for batch, size in self.batches():
+            with computing():
+                total += float(self.module.losses(state, batch)[0]) * size
+        return total / self.examples.count
 
     def gradient(self, vector: Vector) -> tuple[float, Vector]:
         state = self.at(vector)
@@ -229,9 +231,6 @@ class Objective:
             program = generated.programs.products[name]
             self._modules[name] = generated.module, Footprint(program)
         return self._modules[name]
-
-    def _mean(self, parts: Iterator[float]) -> float:
-        return sum(parts) / self.examples.count
 
 
 def _double(array: Any) -> Any:
