@@ -9,7 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["Arrow", "Box", "Diagram", "Direction", "Frame", "Line", "Mark", "Role", "frames_around"]
+__all__ = [
+    "Arrow",
+    "Box",
+    "Diagram",
+    "Direction",
+    "Frame",
+    "Image",
+    "Line",
+    "Mark",
+    "Role",
+    "frames_around",
+]
 
 Array = Any
 
@@ -27,12 +38,22 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Image:
+    """Pixels below the lines of a box: a PNG file, and how large it is shown."""
+
+    png: bytes
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
 class Box:
-    """A value, a gradient, a Σ or a fold of several.
+    """A value, a gradient, a Σ, a fold of several, a unit of a network or a matrix.
 
     ``kind`` is ``input``, ``target``, ``parameter``, ``state``, ``value``, ``gradient``, ``sum``,
-    ``fold`` or ``group``. ``place`` is the line of the model, 0 for none; ``value`` and
-    ``gradient`` are arrays where they are known. ``tip`` are further lines for who points at it.
+    ``fold`` or ``group``; of a network's unit ``unit`` or ``dead``; ``matrix``. ``place`` is the
+    line of the model, 0 for none; ``value`` and ``gradient`` are arrays where they are known.
+    ``tip`` are further lines for who points at it.
     """
 
     key: str
@@ -45,26 +66,34 @@ class Box:
     value: Array | None = None
     gradient: Array | None = None
     mark: Mark = ""
+    image: Image | None = None
 
 
 @dataclass(frozen=True)
 class Arrow:
     """From the box ``tail`` to the box ``head``.
 
-    ``kind`` is ``forward``, ``gradient`` or ``total`` (from a Σ to the value). ``slot`` is the
-    operand's place at the head; ``number`` counts arrows between the same boxes; ``again`` leads
-    into the next round of something repeated, or out of it.
+    ``kind`` is ``forward``, ``gradient`` or ``total`` (from a Σ to the value); between units of a
+    network ``weight``, whose ``strength`` is in parts of the largest, or ``removed``. ``slot`` is
+    the operand's place at the head; ``number`` counts arrows between the same boxes; ``again``
+    leads into the next round of something repeated, or out of it.
     """
 
     tail: str
     head: str
-    kind: Literal["forward", "gradient", "total"] = "forward"
+    kind: Literal["forward", "gradient", "total", "weight", "removed"] = "forward"
     label: tuple[Line, ...] = ()
     tip: tuple[Line, ...] = ()
     slot: str = ""
     number: int = 1
     again: bool = False
     mark: Mark = ""
+    strength: float = 0.0
+
+    @property
+    def of_gradient(self) -> bool:
+        """Whether it carries a gradient, against the way of the values."""
+        return self.kind in ("gradient", "total")
 
     @property
     def key(self) -> str:

@@ -13,6 +13,13 @@ from typing import Any
 from graphc.rendering.layout import wrapped
 from graphc.rendering.pictures.diagram import Arrow, Box, Diagram, Frame, Line
 from graphc.rendering.pictures.moments import Moment
+from graphc.rendering.pictures.network_strokes import (
+    NEGATIVE,
+    PALE,
+    POSITIVE,
+    THICKEST,
+    THINNEST,
+)
 from graphc.rendering.pictures.placing import goes_against, label_of, row_ends, runs_back
 from graphc.rendering.pictures.svg import FILL, FONT, FRAME_INK, INK, MARK, STROKE
 from graphc.rendering.pictures.wording import visible
@@ -30,7 +37,7 @@ def to_dot(diagram: Diagram, moment: Moment | None = None) -> str:
 
     hidden: frozenset[str] = frozenset()
     if moment is not None:
-        keys = (arrow.key for arrow in diagram.arrows if arrow.kind != "forward")
+        keys = (arrow.key for arrow in diagram.arrows if arrow.of_gradient)
         hidden = frozenset(keys) - moment.arrows
         diagram = _at(diagram, moment)
 
@@ -113,9 +120,11 @@ def _node(graph: Any, box: Box) -> None:
 
 
 def _edge(graph: Any, arrow: Arrow, diagram: Diagram, hidden: bool) -> None:
-    dashed = arrow.kind != "forward"
+    dashed = arrow.of_gradient
     ink = MARK[arrow.mark][0] if arrow.mark else INK["gradient"] if dashed else "#555555"
     attributes = {"color": ink, "style": "dashed" if dashed else "dotted" if arrow.again else ""}
+    if arrow.kind in ("weight", "removed"):
+        attributes = _connection(arrow)
     tail, head = arrow.tail, arrow.head
     if runs_back(arrow, diagram):
         tail, head = head, tail
@@ -130,6 +139,16 @@ def _edge(graph: Any, arrow: Arrow, diagram: Diagram, hidden: bool) -> None:
     if arrow.tip:
         attributes["tooltip"] = _tip("", arrow.tip)
     graph.edge(tail, head, **{key: value for key, value in attributes.items() if value})
+
+
+def _connection(arrow: Arrow) -> dict[str, str]:
+    """Between units of a network, as network_strokes paints it."""
+    if arrow.kind == "removed":
+        return {"color": PALE, "style": "dashed", "arrowhead": "none"}
+    negative = arrow.strength < 0
+    width = f"{THINNEST + (THICKEST - THINNEST) * abs(arrow.strength):.2f}"
+    color, head = (NEGATIVE, "dot") if negative else (POSITIVE, "normal")
+    return {"color": color, "penwidth": width, "arrowhead": head}
 
 
 def _tip(name: str, tip: Iterable[Line]) -> str:

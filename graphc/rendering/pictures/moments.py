@@ -55,7 +55,7 @@ class _Story:
         self.passed: set[str] = set()
         self.into: dict[str, list[str]] = {}
         for arrow in diagram.arrows:
-            if arrow.kind != "forward":
+            if arrow.of_gradient:
                 self.into.setdefault(arrow.head, []).append(arrow.key)
 
     def run(self) -> Iterator[Moment]:

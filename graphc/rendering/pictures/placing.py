@@ -180,6 +180,8 @@ def extent(box: Box) -> tuple[float, float]:
     wide = max(columns(line.text) * ADVANCE * size_of(line) for line in box.lines)
     high = sum(map(step_of, box.lines))
     least = 0.0 if box.kind == "sum" else 44.0
+    if box.image is not None:
+        wide, high = max(wide, box.image.width), high + box.image.height + PAD
     return max(wide + 2 * PAD, least), high + PAD
 
 
@@ -188,7 +190,7 @@ def _edges(arrow: Arrow, number: int, numbers: dict[str, int], diagram: Diagram)
     is a node on the way, so that nothing is drawn across it."""
     tail, head = str(numbers[arrow.tail]), str(numbers[arrow.head])
     back = runs_back(arrow, diagram)
-    loose = ", weight=3" if arrow.kind == "forward" else ""
+    loose = "" if arrow.of_gradient else ", weight=3"
     if goes_against(arrow, diagram):
         loose = ", constraint=false"
     pieces = [(tail, head, "")]
@@ -214,12 +216,12 @@ def label_extent(arrow: Arrow) -> tuple[float, float]:
 def runs_back(arrow: Arrow, diagram: Diagram) -> bool:
     """Whether an arrow of a gradient goes back beside the forward arrows of the same picture; one
     that comes out of the next round goes their way."""
-    return arrow.kind != "forward" and not arrow.again and diagram.has_forward
+    return arrow.of_gradient and not arrow.again and diagram.has_forward
 
 
 def goes_against(arrow: Arrow, diagram: Diagram) -> bool:
     """Whether an arrow leads to a box that stands before its own."""
-    return arrow.again and (arrow.kind == "forward" or not diagram.has_forward)
+    return arrow.again and (not arrow.of_gradient or not diagram.has_forward)
 
 
 def label_of(arrow: Arrow) -> tuple[Line, ...]:

@@ -13,6 +13,8 @@ from html import escape
 from graphc.rendering.layout import wrapped
 from graphc.rendering.pictures.diagram import Arrow, Box, Diagram, Frame, Line
 from graphc.rendering.pictures.moments import Moment
+from graphc.rendering.pictures.network_strokes import connection, pixels
+from graphc.rendering.pictures.pen import curve, n, written
 from graphc.rendering.pictures.placing import (
     ADVANCE,
     LABEL_SIZE,
@@ -20,7 +22,6 @@ from graphc.rendering.pictures.placing import (
     STEP,
     Area,
     Placed,
-    Point,
     Route,
     label_of,
     size_of,
@@ -55,8 +56,9 @@ FILL = {
     "fold": "#f1f1f1",
     "group": "#f4f0fa",
     "active": "#ffe58a",
+    "dead": "#e4e4e4",
 }
-STROKE = {"gradient": "#b42318", "sum": "#b42318"}
+STROKE = {"gradient": "#b42318", "sum": "#b42318", "dead": "#a8a8a8", "matrix": "#cccccc"}
 FRAME_INK = {"definition": "#7a8aa0", "group": "#8a6fb0", "block": "#5c8a5c", "panel": "#999999"}
 MARK = {"added": ("#116329", "+"), "removed": ("#b42318", "−"), "changed": ("#8a5a00", "~")}
 
@@ -78,13 +80,13 @@ def paint(placed: Placed, moment: Moment | None = None, room: int = 0) -> str:
     shift = MARGIN + (width - 2 * MARGIN - placed.width) / 2
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="graphc" role="img" '
-        f'width="{_n(width)}" height="{_n(height)}" viewBox="0 0 {_n(width)} {_n(height)}" '
+        f'width="{n(width)}" height="{n(height)}" viewBox="0 0 {n(width)} {n(height)}" '
         f'font-family="{FONT}">',
         f"<title>{escape(visible(diagram.title))}</title>",
-        f'<rect width="{_n(width)}" height="{_n(height)}" fill="#ffffff"/>',
+        f'<rect width="{n(width)}" height="{n(height)}" fill="#ffffff"/>',
     ]
     parts += _head_parts(head)
-    parts.append(f'<g class="graph" transform="translate({_n(shift)} {_n(top)})">')
+    parts.append(f'<g class="graph" transform="translate({n(shift)} {n(top)})">')
     for frame in diagram.frames:
         if frame.key in placed.frames:
             parts += _frame(frame, placed.frames[frame.key])
@@ -104,7 +106,7 @@ def paint(placed: Placed, moment: Moment | None = None, room: int = 0) -> str:
     for number, line in enumerate(foot):
         weight = ' font-weight="bold"' if number == 0 else ""
         parts.append(
-            _text(line, MARGIN, y, CAPTION, INK["name"], "start", f'class="caption"{weight}')
+            written(line, MARGIN, y, CAPTION, INK["name"], "start", f'class="caption"{weight}')
         )
         y += CAPTION * 1.4
     parts.append("</svg>")
@@ -140,7 +142,7 @@ def _head_parts(head: list[tuple[str, float, float]]) -> Iterator[str]:
     for number, (text, size, step) in enumerate(head):
         ink = INK["name"] if number == 0 else INK["note"]
         weight = ' font-weight="bold"' if number == 0 else ""
-        yield _text(text, MARGIN, y + size, size, ink, "start", f'class="head"{weight}')
+        yield written(text, MARGIN, y + size, size, ink, "start", f'class="head"{weight}')
         y += step
 
 
@@ -161,6 +163,10 @@ def _box(box: Box, area: Area, moment: Moment | None) -> Iterator[str]:
     yield f"<title>{escape(chr(10).join(map(visible, tip)))}</title>"
     yield from _outline(box, left, top, area)
     y = top + PAD / 2
+    if box.image is not None:
+        yield pixels(box.image, area)
+    elif box.kind in ("unit", "dead"):
+        y = area.y - sum(map(step_of, box.lines)) / 2
     for line in box.lines:
         size = size_of(line)
         y += step_of(line)
@@ -169,15 +175,15 @@ def _box(box: Box, area: Area, moment: Moment | None) -> Iterator[str]:
         weight = ' font-weight="bold"' if line.role == "name" else ""
         attributes = f'class="{line.role}"{weight}'
         baseline = y - (STEP - 0.95) * size
-        yield _text(line.text, area.x, baseline, size, INK[line.role], "middle", attributes)
+        yield written(line.text, area.x, baseline, size, INK[line.role], "middle", attributes)
     yield "</g>"
 
 
 def _halo(area: Area) -> str:
     left, top = area.x - area.width / 2 - 5, area.y - area.height / 2 - 5
     return (
-        f'<rect class="halo" x="{_n(left)}" y="{_n(top)}" width="{_n(area.width + 10)}" '
-        f'height="{_n(area.height + 10)}" rx="8" fill="#ffe58a" stroke="#c79a00"/>'
+        f'<rect class="halo" x="{n(left)}" y="{n(top)}" width="{n(area.width + 10)}" '
+        f'height="{n(area.height + 10)}" rx="8" fill="#ffe58a" stroke="#c79a00"/>'
     )
 
 
@@ -198,26 +204,31 @@ def _outline(box: Box, left: float, top: float, area: Area) -> Iterator[str]:
         style += ' stroke-dasharray="5 3"'
     elif box.kind == "target":
         style += ' stroke-dasharray="2 2"'
-    round = {"input": 8.0, "target": 8.0, "sum": area.height / 2}.get(box.kind, 3.0)
-    shape = f'width="{_n(area.width)}" height="{_n(area.height)}" rx="{_n(round)}"'
+    round = {"input": 8.0, "target": 8.0, "unit": 8.0, "dead": 8.0, "sum": area.height / 2}.get(
+        box.kind, 3.0
+    )
+    shape = f'width="{n(area.width)}" height="{n(area.height)}" rx="{n(round)}"'
     if box.kind in ("fold", "group"):
-        yield f'<rect x="{_n(left + 3)}" y="{_n(top + 3)}" {shape} {style}/>'
-    yield f'<rect class="shape" x="{_n(left)}" y="{_n(top)}" {shape} {style}/>'
+        yield f'<rect x="{n(left + 3)}" y="{n(top + 3)}" {shape} {style}/>'
+    yield f'<rect class="shape" x="{n(left)}" y="{n(top)}" {shape} {style}/>'
     if box.kind in ("parameter", "state"):
         yield (
-            f'<path d="M{_n(left + 3)} {_n(top)}V{_n(top + area.height)}" '
+            f'<path d="M{n(left + 3)} {n(top)}V{n(top + area.height)}" '
             f'stroke="{stroke}" stroke-width="1" fill="none"/>'
         )
     if sign:
-        yield f'<circle cx="{_n(left)}" cy="{_n(top)}" r="8" fill="{stroke}"/>'
-        yield _text(sign, left, top + 4.5, 13.0, "#ffffff", "middle", 'font-weight="bold"')
+        yield f'<circle cx="{n(left)}" cy="{n(top)}" r="8" fill="{stroke}"/>'
+        yield written(sign, left, top + 4.5, 13.0, "#ffffff", "middle", 'font-weight="bold"')
 
 
 # ---------------------------------------------------------------------------- arrows
 
 
 def _arrow(arrow: Arrow, route: Route, moment: Moment | None) -> Iterator[str]:
-    dashed = arrow.kind != "forward"
+    if arrow.kind in ("weight", "removed"):
+        yield from connection(arrow, route)
+        return
+    dashed = arrow.of_gradient
     if moment is not None and dashed and arrow.key not in moment.arrows:
         return
     heavy = moment is not None and arrow.key in moment.active
@@ -235,7 +246,7 @@ def _arrow(arrow: Arrow, route: Route, moment: Moment | None) -> Iterator[str]:
         yield f"<title>{escape(told)}</title>"
     style = f'fill="none" stroke="{ink}" stroke-width="{"2.6" if heavy else "1.2"}"{dash}'
     for points in route.pieces:
-        yield f'<path d="{_curve(points)}" {style}/>'
+        yield f'<path d="{curve(points)}" {style}/>'
     yield f'<path class="tip" d="{_head_shape(route)}" fill="{ink}" stroke="none"/>'
     label = label_of(arrow)
     if label and route.label is not None:
@@ -243,18 +254,12 @@ def _arrow(arrow: Arrow, route: Route, moment: Moment | None) -> Iterator[str]:
     yield "</g>"
 
 
-def _curve(points: tuple[Point, ...]) -> str:
-    first, *rest = points
-    curves = " ".join(f"{_n(x)} {_n(y)}" for x, y in rest)
-    return f"M{_n(first[0])} {_n(first[1])}C{curves}"
-
-
 def _head_shape(route: Route) -> str:
     """A triangle from the end of the curve to the tip."""
     (x0, y0), (x1, y1) = route.pieces[-1][-1], route.tip
     dx, dy = (x1 - x0) * 0.42, (y1 - y0) * 0.42
     corners = ((x1, y1), (x0 - dy, y0 + dx), (x0 + dy, y0 - dx))
-    return "M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in corners) + "Z"
+    return "M" + "L".join(f"{n(x)} {n(y)}" for x, y in corners) + "Z"
 
 
 def _label(label: tuple[Line, ...], area: Area) -> Iterator[str]:
@@ -264,7 +269,7 @@ def _label(label: tuple[Line, ...], area: Area) -> Iterator[str]:
         y += step
         size = LABEL_SIZE if line.role != "note" else LABEL_SIZE - 1
         attributes, baseline = f'class="{line.role}"', y - (STEP - 0.95) * LABEL_SIZE
-        yield _text(line.text, area.x, baseline, size, INK[line.role], "middle", attributes)
+        yield written(line.text, area.x, baseline, size, INK[line.role], "middle", attributes)
 
 
 # ----------------------------------------------------------------------------- frames
@@ -276,7 +281,7 @@ def _frame(frame: Frame, area: Area) -> Iterator[str]:
     dash = ' stroke-dasharray="6 3"' if frame.kind == "block" else ""
     yield f'<g class="frame {frame.kind}" data-frame="{escape(frame.key)}">'
     yield (
-        f'<rect x="{_n(left)}" y="{_n(top)}" width="{_n(area.width)}" height="{_n(area.height)}" '
+        f'<rect x="{n(left)}" y="{n(top)}" width="{n(area.width)}" height="{n(area.height)}" '
         f'rx="6" fill="{ink}" fill-opacity="0.07" stroke="{ink}"{dash}/>'
     )
     yield "</g>"
@@ -289,32 +294,8 @@ def _frame_title(frame: Frame, area: Area) -> Iterator[str]:
     wide = columns(title) * ADVANCE * LABEL_SIZE
     yield f'<g class="frame-title {frame.kind}" data-frame="{escape(frame.key)}">'
     yield (
-        f'<rect x="{_n(left + 5)}" y="{_n(top + 4)}" width="{_n(wide + 6)}" '
-        f'height="{_n(LABEL_SIZE * 1.4)}" fill="#ffffff" fill-opacity="0.85"/>'
+        f'<rect x="{n(left + 5)}" y="{n(top + 4)}" width="{n(wide + 6)}" '
+        f'height="{n(LABEL_SIZE * 1.4)}" fill="#ffffff" fill-opacity="0.85"/>'
     )
-    yield _text(title, left + 8, top + 15, LABEL_SIZE, ink, "start", 'font-weight="bold"')
+    yield written(title, left + 8, top + 15, LABEL_SIZE, ink, "start", 'font-weight="bold"')
     yield "</g>"
-
-
-# ------------------------------------------------------------------------------ text
-
-
-def _text(
-    text: str, x: float, y: float, size: float, ink: str, anchor: str, attributes: str = ""
-) -> str:
-    """A line of text; its length is given, so that other fonts take the same room."""
-    text = visible(text)
-    length = columns(text) * ADVANCE * size
-    fixed = f' textLength="{_n(length)}" lengthAdjust="spacingAndGlyphs"' if len(text) > 1 else ""
-    gap = f" {attributes}" if attributes else ""
-    return (
-        f'<text{gap} x="{_n(x)}" y="{_n(y)}" font-size="{_n(size)}" fill="{ink}" '
-        f'text-anchor="{anchor}"{fixed} xml:space="preserve" direction="ltr" '
-        f'unicode-bidi="bidi-override">{escape(text)}</text>'
-    )
-
-
-def _n(value: float) -> str:
-    """A coordinate, two digits at most."""
-    text = f"{value:.2f}".rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text
