@@ -1,14 +1,15 @@
 """Pruning masks as part of the optimizers: what is removed stays removed.
 
 Every optimizer gets one more state, ``mask``, an array of 0 and 1 for each of its parameters that
-begins as 1 and is never changed by a step. The rule is followed by ``w' * mask`` and, for its other
-states, ``s' * mask``: a removed weight is 0 after every update, and nothing of its past is left in
-the moments when it is given back. It is the rule itself that is masked, so the update in place, the
-plain one and every checkpoint hold the mask without knowing of it.
+begins as 1 and is never changed by a step. The rule is followed by ``w' * mask + 0`` and, for its
+other states, ``s' * mask + 0``: a removed weight is 0 after every update, and nothing of its past
+is left in the moments when it is given back. It is the rule itself that is masked, so the update in
+place, the plain one and every checkpoint hold the mask without knowing of it.
 
-The zeros are those of a product: -0.0 where the rule gives a negative number, equal to 0 in every
-comparison and sum. A rule that gives NaN or infinity for a removed weight (0 / 0 of a rule without
-an epsilon) leaves NaN, as it does for a weight that is not removed, and training stops there.
+The zero that is added makes +0.0 of the -0.0 that a negative number times 0 is, so that zeros are
+zero to the bit, and checkpoints can leave them out. A rule that gives NaN or infinity for a removed
+weight (0 / 0 of a rule without an epsilon) leaves NaN, as it does for a weight that is not removed,
+and training stops there.
 
 A frozen parameter has no optimizer and so no mask: it cannot be pruned.
 """
@@ -47,7 +48,7 @@ def _masked(group: OptimizerGroup) -> OptimizerGroup:
     mask = builder.place(Operand(len(body.operands), MASK), (), flat, MASK)
     results = []
     for old in body.results:
-        new = builder.value(old) * mask
+        new = builder.value(old) * mask + 0.0
         if graph[old].name and not isinstance(graph[old].op, Operand):
             graph[new.id].name, graph[old].name = graph[old].name, ""
         results.append(new.id)

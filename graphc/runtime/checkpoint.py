@@ -22,6 +22,7 @@ from safetensors.numpy import save as serialize_tensors
 from graphc.runtime.atomic import json_ready, read_regular, write_atomic, write_json_atomic
 from graphc.runtime.errors import RunError
 from graphc.runtime.face import Array, Arrays, Signature
+from graphc.runtime.sparse import pack, unpack
 from graphc.runtime.wording import listing
 
 __all__ = [
@@ -33,8 +34,9 @@ __all__ = [
     "write_json_atomic",
 ]
 
-FORMAT = 2
-"""2: optimizers keep their states in units of their own; 1: as their rules are written."""
+FORMAT, SPARSE = 2, 3
+"""1: optimizers keep their states as their rules are written; 2: in units of their own; 3: so, and
+what is pruned is left out. A state without masks is written as 2."""
 _KEY = "graphc"
 _BOOKKEEPING = frozenset({"step", "seed", "epochs", "steps_per_epoch"})
 _ALWAYS = frozenset({"step", "seed"})
@@ -77,8 +79,11 @@ def signature_digest(signature: Signature) -> str:
 
 def save_checkpoint(path: Path, state: Arrays, info: CheckpointInfo) -> None:
     """Write state and metadata at ``path``. RunError when the disk does not let it."""
-    metadata = json.dumps(json_ready(dataclasses.asdict(info)), allow_nan=False)
-    tensors = {name: _plain(array) for name, array in state.items()}
+    told = dataclasses.asdict(info)
+    tensors, packed = pack({name: _plain(array) for name, array in state.items()})
+    if packed:
+        told.update(format=SPARSE, sparse=packed)
+    metadata = json.dumps(json_ready(told), allow_nan=False)
     write_atomic(path, serialize_tensors(tensors, {_KEY: metadata}))
 
 
@@ -89,13 +94,16 @@ def load_checkpoint(
 
     ``real`` converts the real arrays to that precision.
     """
-    state, info = _read(path)
-    if info.format > FORMAT:
+    state, info, packed = _read(path)
+    if info.format > SPARSE:
         raise RunError(
             f"{path} was written by a newer graphc (checkpoint format {info.format})",
             help="update graphc",
         )
+    if info.format >= SPARSE:
+        state = _unpacked(path, state, packed)
     _expect_same_model(path, state, info, signature)
+    _expect_masks(path, state, signature)
     if info.format < 2:
         state = _in_units(state, signature)
     if real is not None:
@@ -104,6 +112,26 @@ def load_checkpoint(
             for name, array in state.items()
         }
     return state, info
+
+
+def _unpacked(path: Path, tensors: Arrays, packed: Any) -> Arrays:
+    try:
+        return unpack(tensors, packed)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, MemoryError) as problem:
+        raise _damaged(path, problem) from problem
+
+
+def _damaged(path: Path, problem: object) -> RunError:
+    return RunError(
+        f"{path} is not a checkpoint, or it is damaged: {problem}",
+        help="use an older checkpoint, or train again",
+    )
+
+
+def _expect_masks(path: Path, state: Arrays, signature: Signature) -> None:
+    for name, entry in signature["state"].items():
+        if entry.get("mask") and not ((state[name] == 0) | (state[name] == 1)).all():
+            raise _damaged(path, f"{name} is a mask, but not of 0 and 1 only")
 
 
 def _in_units(state: Arrays, signature: Signature) -> Arrays:
@@ -143,7 +171,8 @@ def _types(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _read(path: Path) -> tuple[Arrays, CheckpointInfo]:
+def _read(path: Path) -> tuple[Arrays, CheckpointInfo, Any]:
+    """Tensors as they are stored, what is known of the state, and how tensors are packed."""
     try:
         data = read_regular(path)
     except FileNotFoundError as problem:
@@ -156,14 +185,11 @@ def _read(path: Path) -> tuple[Arrays, CheckpointInfo]:
     try:
         state = {name: array.copy() for name, array in parse_tensors(data).items()}
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as problem:
-        raise RunError(
-            f"{path} is not a checkpoint, or it is damaged: {problem}",
-            help="use an older checkpoint, or train again",
-        ) from problem
-    return state, _info(path, data)
+        raise _damaged(path, problem) from problem
+    return state, *_info(path, data)
 
 
-def _info(path: Path, data: bytes) -> CheckpointInfo:
+def _info(path: Path, data: bytes) -> tuple[CheckpointInfo, Any]:
     """The metadata; the tensors have been parsed by now, so the header is known to be sound."""
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     try:
@@ -171,12 +197,12 @@ def _info(path: Path, data: bytes) -> CheckpointInfo:
         known = {entry.name for entry in dataclasses.fields(CheckpointInfo)}
         info = CheckpointInfo(**{key: value for key, value in told.items() if key in known})
         _expect_sound(info)
-    except (KeyError, ValueError, TypeError, AttributeError) as problem:
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as problem:
         raise RunError(
             f"{path} is a safetensors file, but not a checkpoint of graphc",
             help="give a file that graphc saved, best.safetensors or last.safetensors",
         ) from problem
-    return info
+    return info, told.get("sparse")
 
 
 def _expect_sound(info: CheckpointInfo) -> None:
