@@ -112,10 +112,12 @@ class Objective:
         """Examples a batch, the same for all functions: as many as leave room for some tangents."""
         program = self.model.generated.programs.evaluation
         assert program is not None, "a model that learns has gradients"
-        footprint, tangents = Footprint(program), min(self.layout.size, _TOGETHER)
+        footprint = Footprint(program)
+        times = _BACKWARD * min(self.layout.size, _TOGETHER)
+        fixed = self._bytes(footprint, 1)
         return largest(
             self.examples.count,
-            lambda size: _BACKWARD * tangents * self._bytes(footprint, size) <= self._memory,
+            lambda size: times * (self._bytes(footprint, size) - fixed) <= self._memory,
         )
 
     def batches(self, size: int | None = None) -> Batches:
