@@ -19,9 +19,9 @@ __all__ = ["command"]
 @click.argument("model", metavar="MODEL|RUN")
 @click.option(
     "--view",
-    type=click.Choice(["forward", "backward", "joint", "steps", "passes"]),
-    help="Values, gradients, both (the default), the backward pass step by step, or what passes "
-    "changed.",
+    type=click.Choice(["forward", "backward", "joint", "steps", "passes", "removed"]),
+    help="Values, gradients, both (the default), the backward pass step by step, what passes "
+    "changed, or of a pruned run what was removed.",
 )
 @click.option("--stage", metavar="PASS", help="The graph as it is after a pass.")
 @click.option(

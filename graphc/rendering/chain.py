@@ -27,9 +27,9 @@ class Layer:
 
 @dataclass(frozen=True)
 class Chain:
-    """The layers from the input named ``source`` on."""
+    """The layers from the value ``source`` on, a node that no parameter has a part in."""
 
-    source: str
+    source: int
     layers: tuple[Layer, ...]
 
 
@@ -37,27 +37,24 @@ def find_chain(graph: Graph, roots: Iterable[int], parameters: Iterable[str]) ->
     """The layers of a graph without calls, as far as its roots need it.
 
     None unless every one of the ``parameters`` is the matrix or the bias of exactly one layer,
-    the first layer reads one input, and each other one what the layer before it gives, through
-    element-wise functions of that alone.
+    the first layer reads what inputs alone make, and each other one what the layer before it
+    gives, through element-wise functions of that alone.
     """
     needed = graph.ancestors(roots)
     products = [node for node in graph.topological() if node.id in needed and _weighs(graph, node)]
     layers: list[Layer] = []
-    source, below = "", None
+    below = None
     for node in products:
-        sources = _sources(graph, node.inputs[0])
-        if below is None:
-            if len(sources) != 1 or graph[min(sources)].op.name != "input":
-                return None
-            source = graph[min(sources)].name
-        elif sources != {below}:
+        if below is not None and _sources(graph, node.inputs[0]) != {below}:
             return None
         below = node.id
         layers.append(_layer(graph, node, needed))
     used = [name for layer in layers for name in (layer.weight, layer.bias) if name]
     if not layers or len(used) != len(set(used)) or not set(parameters) <= set(used):
         return None
-    return Chain(source, tuple(layers))
+    source = products[0].inputs[0]
+    learned = any(graph[id].op.name == "parameter" for id in graph.ancestors([source]))
+    return None if learned else Chain(source, tuple(layers))
 
 
 def _weighs(graph: Graph, node: Node) -> bool:
@@ -93,16 +90,11 @@ def _sources(graph: Graph, id: int) -> set[int]:
             continue
         if (base := _without_bias(graph, node)) is not None:
             stack.append(base)
-        elif node.inputs and (node.op.elementwise or _reads_input(graph, node)):
+        elif node.inputs and node.op.elementwise:
             stack.extend(node.inputs)
         else:
             found.add(node.id)
     return found
-
-
-def _reads_input(graph: Graph, node: Node) -> bool:
-    """Whether a node only lays the numbers of an input out anew."""
-    return node.op.name == "reshape" and graph[node.inputs[0]].op.name == "input"
 
 
 def _without_bias(graph: Graph, node: Node) -> int | None:

@@ -34,7 +34,7 @@ class Picture:
 
     ``svg``, ``dot`` and ``html`` are texts; :meth:`save` writes any format; Jupyter shows it.
     ``engine`` is the Graphviz that lays out: the system's ``dot`` or the ``wheel``'s, None for
-    what there is.
+    what there is. A picture that has its positions already, ``placed``, needs none.
     """
 
     def __init__(
@@ -44,12 +44,14 @@ class Picture:
         diagram: Diagram,
         moments: tuple[Moment, ...] = (),
         engine: Engine | None = None,
+        placed: Placed | None = None,
     ) -> None:
         self.model = model
         self.view = view
         self.diagram = diagram
         self.moments = moments
         self.engine = engine
+        self._known = placed
 
     def __repr__(self) -> str:
         boxes, arrows = len(self.diagram.boxes), len(self.diagram.arrows)
@@ -67,6 +69,8 @@ class Picture:
     @cached_property
     def placed(self) -> Placed:
         """The diagram with positions. RunError where it is too large or Graphviz fails."""
+        if self._known is not None:
+            return self._known
         count = len(self.diagram.boxes)
         if count > MOST_BOXES:
             raise RunError(
@@ -94,7 +98,12 @@ class Picture:
 
     @property
     def dot(self) -> str:
-        """The whole picture as DOT, whatever its size."""
+        """The whole picture as DOT, whatever its size. RunError where it shows pixels."""
+        if self._has_pixels:
+            raise RunError(
+                "DOT knows no pixels, which matrices are drawn as",
+                help="write SVG, a page or PNG: -o FILE.svg, .html or .png",
+            )
         return to_dot(self.diagram)
 
     @property
@@ -146,6 +155,10 @@ class Picture:
     def _save_dot(self, path: Path) -> list[Path]:
         return _written({p: dot.encode() for p, dot in _numbered(path, self._dots())})
 
+    @property
+    def _has_pixels(self) -> bool:
+        return any(box.image is not None for box in self.diagram.boxes)
+
     def _dots(self) -> list[str]:
         if not self.moments:
             return [self.dot]
@@ -167,7 +180,7 @@ class Picture:
     def _needed(self, kind: str) -> str:
         if kind == ".pdf":
             return "pdf"
-        return "image" if self.moments else "either"
+        return "image" if self.moments or self._has_pixels else "either"
 
     def _images(self, path: Path, kind: str) -> dict[Path, bytes]:
         from graphc.rendering.pictures import raster
@@ -183,6 +196,8 @@ class Picture:
         try:
             return {path: raster.png(self.svg)}
         except ImportError:
+            if self._has_pixels:
+                raise
             return {path: dot_image(self.dot, "png")}
 
 

@@ -32,7 +32,7 @@ from graphc.session.run import Run, is_run, load
 
 __all__ = ["AnyView", "as_json", "render"]
 
-AnyView = Literal["forward", "backward", "joint", "steps", "passes"]
+AnyView = Literal["forward", "backward", "joint", "steps", "passes", "removed"]
 MOST_MOMENTS = 400
 """Steps that a story may have."""
 
@@ -53,8 +53,9 @@ def render(
     """Draw a model, or a run of one, by its path or as an object.
 
     ``view`` is ``forward`` (values), ``backward`` (gradients), ``joint`` (both), ``steps`` (the
-    backward pass step by step) or ``passes`` (what passes changed); ``stage`` draws the graph as it
-    is after that pass instead. ``depth`` opens that many levels of folds, ``expand`` named ones.
+    backward pass step by step), ``passes`` (what passes changed) or, of a pruned run, ``removed``
+    (which weights are left); ``stage`` draws the graph as it is after that pass instead. ``depth``
+    opens that many levels of folds, ``expand`` named ones.
 
     Numbers are those at the example values, as far as there are some; ``row`` takes one example
     of the data, ``values`` the first batch where there are no example values. A run shows its best
@@ -65,11 +66,35 @@ def render(
     if depth < 0:
         raise RunError(f"the depth is {depth}", help="give 0 or more")
     with deep_recursion(model.spec.path):
+        if view == "removed":
+            _expect_whole(stage, names, depth, values, row)
+            return _of_removed(run, model)
         if view == "passes" or stage is not None:
             _expect_no_numbers(values, row)
             return _of_passes(model, view, stage, names, depth)
         known = known_numbers(model, run, values, row)
         return _of_values(model, view or _default_view(model), known, names, depth)
+
+
+def _expect_whole(
+    stage: str | None, names: tuple[str, ...], depth: int, values: bool, row: int | None
+) -> None:
+    if stage is not None or names or depth or values or row is not None:
+        raise RunError(
+            "what was removed is drawn as it is",
+            help="leave --stage, --expand, --depth, --values and --row out",
+        )
+
+
+def _of_removed(run: Run | None, model: Model) -> Picture:
+    from graphc.session.removed import draw_removed
+
+    if run is None:
+        raise RunError(
+            f"{model.name} is a model, and pruning removes from a run",
+            help="give the folder of a pruned run, as in runs/NAME-1-pruned-1",
+        )
+    return draw_removed(run)
 
 
 def _subject(

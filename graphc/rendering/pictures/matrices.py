@@ -58,8 +58,8 @@ def draw_matrices(title: str, parameters: Sequence[Pruned], notes: Sequence[str]
     sizes = [_block(as_matrix(pruned.kept).T.shape) for pruned in parameters]
     told = [*notes, *_legend(sizes)]
     areas = _in_rows(boxes)
-    width = max(area.x + area.width / 2 for area in areas.values())
-    height = max(area.y + area.height / 2 for area in areas.values())
+    width = max((area.x + area.width / 2 for area in areas.values()), default=0.0)
+    height = max((area.y + area.height / 2 for area in areas.values()), default=0.0)
     return Placed(Diagram(title, boxes, (), notes=tuple(told)), width, height, areas, {}, {})
 
 
