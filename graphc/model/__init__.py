@@ -7,7 +7,16 @@ projections, penalties, gradients are the passes' work.
 
 from graphc.model.data_files import named_files
 from graphc.model.elaborate import elaborate
-from graphc.model.program import PRODUCTS, ModelSpec, Program, Programs
+from graphc.model.program import PRODUCTS, ModelSpec, Program, Programs, PrunePlan
 from graphc.model.settings import Settings
 
-__all__ = ["PRODUCTS", "ModelSpec", "Program", "Programs", "Settings", "elaborate", "named_files"]
+__all__ = [
+    "PRODUCTS",
+    "ModelSpec",
+    "Program",
+    "Programs",
+    "PrunePlan",
+    "Settings",
+    "elaborate",
+    "named_files",
+]

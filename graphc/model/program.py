@@ -20,6 +20,7 @@ __all__ = [
     "PRODUCTS",
     "DataInfo",
     "DataPlan",
+    "Driver",
     "ModelSpec",
     "OptimizerGroup",
     "OptimizerState",
@@ -42,14 +43,21 @@ COUNTERS = ("step", "seed", "epochs", "steps_per_epoch")
 MASK = "mask"
 """Name of the state that says which weights are left: ``W:mask`` is 1 where one is, else 0."""
 
-PRODUCTS = ("per_example_gradients", "hessian_vector_products", "gauss_newton_products")
+PRODUCTS = (
+    "per_example_gradients",
+    "hessian_vector_products",
+    "gauss_newton_products",
+    "backpropagated_diagonal",
+    "layer_inputs",
+    "layer_curvatures",
+)
 """Functions that a module holds on request."""
 
 RootKey = tuple[str, str]
 """``(role, name)``. Roles: ``loss``, ``metric``, ``output``, ``objective`` (name empty),
 ``penalty`` (empty), ``gradient`` (of a parameter), ``next`` (of a state), ``batch`` (an input or
 target made from columns), ``fitted`` (a constant of the data), ``restored`` (an output in its
-original units), ``product`` (of a curvature matrix with a tangent, by parameter), ``update`` (the
+original units), ``product`` (what another of :data:`PRODUCTS` gives, by parameter), ``update`` (the
 group of an optimizer, by its number)."""
 
 
@@ -107,18 +115,28 @@ class OptimizerState:
 
 
 @dataclass(frozen=True)
+class Driver:
+    """What trains over all examples at once, by a line search: ``lbfgs`` or ``newton``."""
+
+    name: str
+    options: Mapping[str, int | float]
+
+
+@dataclass(frozen=True)
 class OptimizerGroup:
     """Parameters that one optimizer updates.
 
     ``body`` is element-wise over flat arrays ``real[size]``: operands w, g, then the states;
     results w', then the states' next values. It reads the run's clocks (``t``, ``epoch``, …) as
-    Clock nodes.
+    Clock nodes. Under a ``driver``, which is no such rule, the body leaves everything as it is,
+    and the group is the only one.
     """
 
     title: str
     body: Body
     states: tuple[OptimizerState, ...]
     parameters: tuple[str, ...]
+    driver: Driver | None = None
 
 
 @dataclass(frozen=True)
@@ -236,7 +254,7 @@ class ModelSpec:
     """The batch's symbol, None for a model that takes one example a step."""
     train: TrainPlan
     data: DataPlan
-    prune: PrunePlan | None
+    prune: PrunePlan
     hypers: dict[str, Any]
     splices: tuple[Splice, ...] = ()
     penalties: tuple[Penalty, ...] = ()
@@ -257,6 +275,11 @@ class ModelSpec:
                 if not isinstance(size, int):
                     found.update(dict.fromkeys(sorted(size.symbols)))
         return list(found)
+
+    @property
+    def driver(self) -> Driver | None:
+        """What trains the parameters, where that is no element-wise rule."""
+        return self.groups[0].driver if self.groups else None
 
     @property
     def learned(self) -> list[str]:

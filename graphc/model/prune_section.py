@@ -26,11 +26,9 @@ COUNTS = {"steps": 1, "retrain": 0, "rewind": 0, "seed": 0}
 """Whole numbers, and the least that each may be."""
 
 
-def check_prune(reader: SectionReader, frozen: set[str]) -> PrunePlan | None:
-    """The section as a plan; None where there is no section and no setting of one."""
+def check_prune(reader: SectionReader, frozen: set[str]) -> PrunePlan:
+    """The section as a plan; of defaults where there is no section."""
     entries = reader.entries("prune", KEYS["prune"])
-    if "prune" not in reader.sections and not entries:
-        return None
     found = {key: _value(reader, key, expr) for key, expr in entries.items()}
     plan = {key: value for key, value in found.items() if value is not None}
     _expect_fraction(reader, plan, entries)

@@ -26,7 +26,7 @@ class Checked:
     splices: tuple[Splice, ...]
     penalties: tuple[Penalty, ...]
     data: CheckedData
-    prune: PrunePlan | None
+    prune: PrunePlan
 
 
 def check_sections(reader: SectionReader) -> Checked:

@@ -16,7 +16,7 @@ from graphc.language.format import format_expr
 from graphc.model.builtin_use import REQUIRED
 from graphc.model.builtins import BUILTINS, PAIRWISE
 from graphc.model.meanings import Definition
-from graphc.model.program import DataPlan, ModelSpec, Program, TrainPlan
+from graphc.model.program import DataPlan, ModelSpec, Program, PrunePlan, TrainPlan
 from graphc.ops.leaves import Fitted
 from graphc.passes.project import Project, has_choice
 from graphc.rendering.definitions import Elaborated, example
@@ -117,7 +117,7 @@ _NO_MODEL = ModelSpec(
     batch=None,
     train=TrainPlan(),
     data=DataPlan(),
-    prune=None,
+    prune=PrunePlan(),
     hypers={},
 )
 """A definition on its own belongs to no model."""

@@ -106,7 +106,7 @@ class RunFolder:
         if self.last.exists() or self.best.exists():
             return
         shutil.rmtree(self.path / "files", ignore_errors=True)
-        for name in ("config.json", "model.gc", "metrics.jsonl", "summary.json"):
+        for name in ("config.json", "model.gc", "metrics.jsonl", "pruning.jsonl", "summary.json"):
             with contextlib.suppress(OSError):
                 (self.path / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
@@ -160,13 +160,18 @@ class RunFolder:
 
     def append_epoch(self, record: Mapping[str, Any]) -> None:
         """Add a line to metrics.jsonl; it is on its way to the disk when this returns."""
+        self.append_line(self.metrics.name, record)
+
+    def append_line(self, name: str, record: Mapping[str, Any]) -> None:
+        """The same for another file of JSON lines in the folder."""
         line = json.dumps(json_ready(dict(record)), ensure_ascii=False, allow_nan=False) + "\n"
+        path = self.path / name
         try:
-            with self.metrics.open("ab") as file:
+            with path.open("ab") as file:
                 file.write(line.encode())
         except OSError as problem:
             raise RunError(
-                f"cannot write {self.metrics}: {problem.strerror or problem}",
+                f"cannot write {path}: {problem.strerror or problem}",
                 help="free some disk space, then resume the run",
             ) from problem
 

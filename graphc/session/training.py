@@ -28,7 +28,7 @@ from graphc.session.model import Model, Report
 from graphc.session.parts import Parts
 from graphc.session.run import ARRAYS, Run, columns_as_json
 
-__all__ = ["new_folder", "resume", "start", "train_config"]
+__all__ = ["held_scores", "new_folder", "resume", "start", "train_config"]
 
 Folder = str | os.PathLike[str] | Literal[False] | None
 
@@ -156,8 +156,10 @@ def _run(
         "best_value": result.best_value,
         "watch": model.spec.train.watch or "objective",
     }
+    if result.gradient_norm is not None:
+        summary.update(converged=result.converged, gradient_norm=result.gradient_norm)
     if result.stopped != "interrupted":
-        summary.update(_scores(model, module, parts, result.state))
+        summary.update(held_scores(model, module, parts, result.state))
     if folder is not None:
         folder.write_summary(summary)
     return Run(
@@ -171,7 +173,8 @@ def _run(
     )
 
 
-def _scores(model: Model, module: Module, parts: Parts, state: Arrays) -> dict[str, Any]:
+def held_scores(model: Model, module: Module, parts: Parts, state: Arrays) -> dict[str, Any]:
+    """Scores of a state on validation and test part, or on the training part where it is all."""
     held = {"validation": parts.validation, "test": parts.test}
     if not any(part is not None for part in held.values()):
         held = {"train": parts.train}

@@ -25,6 +25,7 @@ from graphc.model.program import (
     ParameterInfo,
     Program,
     Programs,
+    PrunePlan,
     StateInfo,
     TrainPlan,
 )
@@ -188,7 +189,7 @@ def spec(
         "batch": "n",
         "train": TrainPlan(),
         "data": DataPlan(),
-        "prune": None,
+        "prune": PrunePlan(),
         "hypers": {},
     }
     settings.update(changes)

@@ -50,7 +50,7 @@ class Candidates:
         exact = np.clip(left - goal * sizes, 0, left)
         exact *= count / max(exact.sum(), 1e-300)
         shares = np.minimum(np.floor(exact), left).astype(int)
-        for place in np.argsort(shares - exact, kind="stable"):
+        for place in np.argsort(shares - exact, kind="stable").tolist():
             if shares.sum() >= count:
                 break
             shares[place] += shares[place] < left[place]

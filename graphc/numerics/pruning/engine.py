@@ -134,6 +134,7 @@ class _Loop:
     limits: Limits
     retraining: bool
     tell: Callable[[Event], None]
+    save: Callable[[Vector, Mask], None]
     now: _State
     start: _State
     events: list[Event] = field(default_factory=list)
@@ -249,7 +250,10 @@ class _Loop:
         return None
 
     def _keep(self, state: _State, events: list[Event]) -> None:
+        if not events:
+            return
         self.now = state
+        self.save(state.theta, state.alive)
         for event in events:
             self._note(event)
 
@@ -271,15 +275,17 @@ def prune(
     steps: int | None = None,
     retraining: bool = False,
     tell: Callable[[Event], None] = lambda event: None,
+    keep: Callable[[Vector, Mask], None] = lambda theta, alive: None,
 ) -> Outcome:
     """Remove weights among ``candidates`` [n] from θ [n] until a limit says stop.
 
     ``alive`` [n] are the weights that are left at the start, candidates or not. A round ends with
     training if ``retraining``; limits then hold after it, and a round that breaks one is undone as
-    a whole, a deletion otherwise. Ctrl-C ends after the last whole round.
+    a whole, a deletion otherwise. Ctrl-C ends after the last whole round. ``tell`` is told of each
+    event, ``keep`` is given θ and what is left whenever they are final as far as they go.
     """
     start = _State(theta, alive, world.problem.value(theta), world.scores(theta))
-    loop = _Loop(world, method, candidates, limits, retraining, tell, start, start)
+    loop = _Loop(world, method, candidates, limits, retraining, tell, keep, start, start)
     reason = loop.run(schedule, steps)
     return Outcome(
         loop.now.theta, loop.now.alive, reason, tuple(loop.events), start.objective, start.scores

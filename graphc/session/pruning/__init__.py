@@ -1,0 +1,304 @@
+"""Pruning a run: which weights go, what the others become, and a run that keeps what is left.
+
+A pruning is a loop (:mod:`graphc.numerics.pruning.engine`) over a network (:mod:`.world`) by a
+method (:mod:`.methods`), on terms that the prune section and the caller give (:mod:`.plan`). Its
+result is a run of its own in ``runs/NAME-N-pruned-M``; the run that it came from is not changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from graphc.numerics.hessian import TooLargeError
+from graphc.numerics.pruning import engine
+from graphc.numerics.pruning.choosing import Candidates
+from graphc.numerics.pruning.definite import NotPositiveDefinite
+from graphc.numerics.pruning.engine import Event, Mask, Outcome
+from graphc.numerics.vectors import Vector
+from graphc.runtime import Arrays, RunError, RunFolder
+from graphc.runtime.checkpoint import CheckpointInfo, signature_digest
+from graphc.runtime.wording import listing
+from graphc.session.masking import masks_of, state_with_masks
+from graphc.session.model import Model
+from graphc.session.parts import DataLike
+from graphc.session.pruning.methods import make_method
+from graphc.session.pruning.plan import (
+    Settled,
+    make_candidates,
+    make_limits,
+    make_worse,
+    settle,
+)
+from graphc.session.pruning.records import CURES, FILE, MEANINGS, as_line, summary
+from graphc.session.pruning.world import Network, Ticket
+from graphc.session.run import Run
+from graphc.session.scoring import find_run
+from graphc.session.training import held_scores, new_folder
+
+__all__ = ["Event", "Pruning", "prune"]
+
+Told = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """A pruned run and how it came about. ``events`` are all deletions and retrainings in order,
+    ``summary`` what they come to (also in the run's summary, as ``pruning``)."""
+
+    run: Run
+    origin: Run
+    settled: Settled
+    outcome: Outcome
+    summary: Mapping[str, Any]
+    scores: Mapping[str, Mapping[str, Any]]
+    """Scores of the parts that training did not see, before and after."""
+    compacted: Run | None = None
+    compaction: tuple[str, ...] = ()
+    """What was or was not made smaller, in words."""
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        return self.outcome.events
+
+    @property
+    def masks(self) -> Arrays:
+        """By parameter, 1 where a weight is left."""
+        return masks_of(self.run.model, self.run.state)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Checks that failed, in words."""
+        return [
+            f"warning: {MEANINGS[name]} was {told['worst']:.3g}, more than {told['limit']:.3g}, "
+            f"in {told['failed']} of {len(self.events)} steps; {CURES[name]}"
+            for name, told in self.summary["checks"].items()
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "ok": self.summary["stopped"] not in ("check", "interrupted"),
+            "run": None if self.run.path is None else str(self.run.path),
+            "origin": None if self.origin.path is None else str(self.origin.path),
+            **self.summary,
+            "held": self.scores,
+            "compacted": None if self.compacted is None else str(self.compacted.path),
+        }
+
+
+def prune(
+    run: Run | str | os.PathLike[str],
+    *,
+    set: Mapping[str, object] | None = None,
+    data: DataLike | None = None,
+    folder: str | os.PathLike[str] | Literal[False] | None = None,
+    strict: bool = False,
+    compact: bool = True,
+    report: Told | None = None,
+    **options: object,
+) -> Pruning:
+    """Remove weights of a run (a :class:`Run`, its folder, or a model file, which means its latest
+    finished run) as its prune section says, and return the pruned run.
+
+    ``options`` are keys of that section and override it: ``prune(run, method="obs",
+    sparsity=0.8)``. ``folder`` is where the pruned run is kept: beside the run by default, False
+    for nowhere. ``strict`` ends pruning at the first check that fails. ``report`` is told of each
+    deletion and retraining. Ctrl-C ends with what has been pruned so far.
+
+    RunError for terms that cannot be met: a method that does not fit the network (with the memory
+    and the time that it would take, and the one that fits), a sparsity that cannot be reached, a
+    Hessian that is not positive definite under the damping that was asked for.
+    """
+    origin = run if isinstance(run, Run) else find_run(os.fspath(run))
+    sets = {**(set or {}), **{f"prune.{name}": value for name, value in options.items()}}
+    model = origin.over(data).with_sets(sets).with_masks()
+    state = state_with_masks(model, origin.state, masks_of(origin.model, origin.state))
+    job = _Job(origin, model, state, strict)
+    if folder is False:
+        return job.run(None, report)
+    with _folder(job, folder) as kept:
+        return job.run(kept, report)
+
+
+class _Job:
+    """One call of :func:`prune`, its terms settled."""
+
+    def __init__(self, origin: Run, model: Model, state: Arrays, strict: bool) -> None:
+        plan = model.spec.prune
+        self.origin, self.model, self.before = origin, model, state
+        kind = Ticket if plan.method == "lottery" else Network
+        self.network = kind(model, state, plan)
+        layout = self.network.layout
+        self.theta = layout.pack(state)
+        self.alive: Mask = layout.pack(masks_of(model, state)) > 0
+        self.settled = settle(plan, model, layout, self._by_rows)
+        self.network.epochs = self.settled.retrain
+        self.candidates = self._candidates()
+        worse = make_worse(plan, model)
+        plan = self.settled.plan
+        self.limits = make_limits(plan, self.candidates, self.alive, self.theta, worse, strict)
+        self.method = make_method(self.settled, self.network, self.candidates)
+
+    def _candidates(self) -> Candidates:
+        return make_candidates(self.settled.plan, self.network.layout, self._units)
+
+    def _by_rows(self) -> bool:
+        known = self.network.row_weights()
+        return all(name in known for name in self.model.spec.prune.parameters)
+
+    def _units(self) -> list[list[Any]]:
+        raise NotImplementedError
+
+    @property
+    def total(self) -> int:
+        """Weights that could go, those that are gone already included."""
+        return int(np.count_nonzero(self.candidates.mask))
+
+    def run(self, folder: RunFolder | None, report: Told | None) -> Pruning:
+        def tell(event: Event) -> None:
+            if folder is not None:
+                folder.append_line(FILE, as_line(event, self.network.layout, self.total))
+            if report is not None:
+                report(event)
+
+        def keep(theta: Vector, alive: Mask) -> None:
+            if folder is not None:
+                state = self.network.state_of(theta, alive)
+                folder.save_last(state, _info(self.model, state))
+
+        with _unfit(self.settled):
+            outcome = engine.prune(
+                self.network,
+                self.method,
+                self.theta,
+                self.alive,
+                self.candidates.mask,
+                self.limits,
+                schedule=self.settled.schedule,
+                steps=self.settled.plan.steps,
+                retraining=self.settled.retrain > 0,
+                tell=tell,
+                keep=keep,
+            )
+        return self._finished(outcome, folder)
+
+    def _finished(self, outcome: Outcome, folder: RunFolder | None) -> Pruning:
+        if not any(not event.undone for event in outcome.events):
+            raise _nothing_removed(outcome, self.settled)
+        state = self.network.state_of(outcome.theta, outcome.alive)
+        left = int(np.count_nonzero(outcome.alive & self.candidates.mask))
+        told = summary(self.settled, outcome, self.total, left)
+        interrupted = outcome.stopped == "interrupted"
+        whole: dict[str, Any] = {
+            "stopped": "interrupted" if interrupted else "finished",
+            "epochs": 0,
+            "best_epoch": 0,
+            "best_value": None,
+            "watch": self.model.spec.train.watch or "objective",
+            "pruning": told,
+        }
+        held = {} if interrupted else self._held(state)
+        whole.update(held)
+        if folder is not None:
+            info = _info(self.model, state)
+            folder.save_last(state, info)
+            folder.save_best(state, info)
+            folder.write_summary(whole)
+        run = Run(
+            path=None if folder is None else folder.path,
+            model=self.model,
+            state=state,
+            last=state,
+            history=[],
+            summary=whole,
+            origin=self.origin.origin,
+        )
+        before = {} if interrupted else self._held(self.before)
+        scores = {f"{part} before": before[part] for part in held}
+        scores |= {f"{part} after": held[part] for part in held}
+        return Pruning(run, self.origin, self.settled, outcome, told, scores)
+
+    def _held(self, state: Arrays) -> dict[str, Any]:
+        return held_scores(self.model, self.network.module, self.network.parts, state)
+
+
+@contextlib.contextmanager
+def _folder(job: _Job, path: str | os.PathLike[str] | None) -> Iterator[RunFolder]:
+    """A folder for the result, taken back where nothing comes of it."""
+    origin = job.origin.path
+    stem = f"{job.model.name if origin is None else origin.name}-pruned"
+    more = {"pruned_from": None if origin is None else str(origin.resolve())}
+    parent = Path("runs") if origin is None else origin.parent
+    folder = new_folder(job.model, path, stem=stem, parent=parent, more=more)
+    with folder.claimed():
+        try:
+            yield folder
+        except BaseException:
+            folder.discard()
+            raise
+
+
+@contextlib.contextmanager
+def _unfit(settled: Settled) -> Iterator[None]:
+    """A network that a method does not fit, as an error for people."""
+    try:
+        yield
+    except NotPositiveDefinite as problem:
+        raise RunError(
+            "the damped Hessian is not positive definite: its smallest eigenvalue without damping "
+            f"is {problem.smallest_eigenvalue:.3g}",
+            help=f"train on to a minimum, or give --damping {problem.suggested_damping:.3g}, or "
+            "leave damping out, and the least that is enough is taken",
+        ) from problem
+    except TooLargeError as problem:
+        fitting = "backpropagated" if settled.plan.method == "obd" else "rows, or fisher"
+        raise RunError(
+            f"curvature = exact is not for {problem.n:,} parameters: it takes "
+            f"{problem.bytes / 1e9:.3g} GB and about {_duration(problem.seconds)}",
+            help=f"take --curvature {fitting}, which fits",
+        ) from problem
+
+
+def _duration(seconds: float) -> str:
+    """A time in the unit that a person thinks of it in."""
+    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+def _nothing_removed(outcome: Outcome, settled: Settled) -> BaseException:
+    """Why the first deletion was the last."""
+    if outcome.stopped == "interrupted":
+        return KeyboardInterrupt()
+    event = outcome.events[-1] if outcome.events else None
+    failed = [check for check in event.checks if not check.holds] if event else []
+    if outcome.stopped == "check" and failed:
+        told = listing(
+            f"{MEANINGS[c.name]} is {c.value:.3g}, more than {c.limit:.3g}" for c in failed
+        )
+        return RunError(f"nothing was removed: {told}", help=CURES[failed[0].name])
+    if outcome.stopped == "score":
+        what = f"the first deletion makes {settled.plan.stop} worse on the training part"
+    elif event is not None and outcome.stopped == "max_rise":
+        rise = event.objective - outcome.start
+        what = f"the first deletion lets the objective rise by {rise:.3g}"
+    else:
+        what = "no weight can go"
+    return RunError(f"nothing was removed: {what}", help="ask for less, or for smaller steps")
+
+
+def _info(model: Model, state: Arrays) -> CheckpointInfo:
+    return CheckpointInfo(
+        model=model.module.signature["model"],
+        signature=signature_digest(model.module.signature),
+        step=int(state["step"]),
+        watch=model.spec.train.watch or "objective",
+        classes={name: list(names) for name, names in model.module.classes.items()},
+    )

@@ -1,0 +1,202 @@
+"""A trained network as pruning sees it: its objective, its scores, and how it goes on training."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from graphc.model import PrunePlan
+from graphc.numerics.problem import Problem
+from graphc.numerics.pruning.engine import Mask, Scores
+from graphc.numerics.pruning.saliency import movement
+from graphc.numerics.vectors import Layout, Vector
+from graphc.runtime import Arrays, Module, RunError, initial_state, train
+from graphc.runtime.evaluation import evaluate_examples
+from graphc.runtime.examples import Examples, load_examples
+from graphc.runtime.replay import replay
+from graphc.session.loading import gradients_of
+from graphc.session.masking import state_with_masks
+from graphc.session.model import Model
+from graphc.session.problem import MEMORY, Objective
+from graphc.session.training import train_config
+
+__all__ = ["Network", "Ticket"]
+
+
+class Network:
+    """A masked model at a state, over the parts of its data.
+
+    Vectors are all learned parameters in double precision; training is in the model's own. What
+    training changes beside parameters, states of layers, is kept here.
+    """
+
+    def __init__(self, model: Model, state: Arrays, plan: PrunePlan) -> None:
+        self.model = model
+        self.state = state
+        self.plan = plan
+        self.epochs = 0
+        """Of a training between deletions."""
+        self.module, self.parts = model.parts()
+        self.movements: Vector | None = None
+        self._trainings = 0
+        self._validation: Examples | None = None
+
+    # ------------------------------------------------------------------ what it is
+
+    @cached_property
+    def objective(self) -> Objective:
+        return Objective(self.model, self.state, self.parts.train, memory=MEMORY, penalties=True)
+
+    @cached_property
+    def problem(self) -> Problem:
+        return self.objective.problem()
+
+    @property
+    def layout(self) -> Layout:
+        return self.objective.layout
+
+    def scores(self, theta: Vector) -> Scores:
+        """Losses without penalties and metrics that are one number, on training and validation."""
+        module, state = self.objective.module, self.objective.at(theta)
+        held = {"train": self.objective.examples}
+        validation = self._validation_examples()
+        if validation is not None:
+            held["validation"] = validation
+        size = self.model.spec.train.batch
+        return {
+            name: _numbers(evaluate_examples(module, state, examples, size))
+            for name, examples in held.items()
+        }
+
+    def _validation_examples(self) -> Examples | None:
+        raw = self.parts.validation
+        if raw is not None and self._validation is None:
+            module, state = self.objective.module, self.objective.state
+            self._validation = load_examples(module, state, raw, part="the validation part")
+        return self._validation
+
+    def row_weights(self) -> frozenset[str]:
+        """Weights of linear maps that are used once, whose inputs are known."""
+        try:
+            return frozenset(next(self.problem.layers(self.layout.pack(self.state))))
+        except RunError:
+            return frozenset()
+
+    # ------------------------------------------------------------------ training
+
+    def state_of(self, theta: Vector, alive: Mask) -> Arrays:
+        """A state to train from or to keep: parameters and masks, optimizers as they begin."""
+        weights = self.layout.unpack(theta)
+        known = {name: np.asarray(w, self.state[name].dtype) for name, w in weights.items()}
+        masks = self.layout.unpack(alive.astype(np.float64))
+        return state_with_masks(self.model, {**self.state, **known}, masks)
+
+    def retrain(self, theta: Vector, alive: Mask) -> Vector:
+        """More epochs from θ, optimizer and schedule as at the start of a training."""
+        return self._take(self._trained(self.module, self.state_of(theta, alive), self.epochs))
+
+    def _trained(self, module: Module, state: Arrays, epochs: int, **more: Any) -> Arrays:
+        config = replace(train_config(self.model), epochs=epochs, patience=None)
+        config = replace(config, seed=config.seed + self._trainings)
+        self._trainings += 1
+        watched: Any = _Watching(module, self) if self.plan.method == "movement" else module
+        result = train(watched, state, self.parts.train, self.parts.validation, config, **more)
+        if result.stopped == "interrupted":
+            raise KeyboardInterrupt
+        return result.state
+
+    def _take(self, state: Arrays) -> Vector:
+        """Go on with a trained state. Where layers have states, the objective is another now."""
+        self.state = {**self.state, **{name: state[name] for name in self.model.spec.parameters}}
+        if self.model.spec.states:
+            self.state.update({name: state[name] for name in self.model.spec.states})
+            self.__dict__.pop("objective", None)
+            self.__dict__.pop("problem", None)
+            self._validation = None
+        return self.layout.pack(state)
+
+    # ------------------------------------------------------------------ movement
+
+    def moved(self, theta: Vector, alive: Mask) -> Vector:
+        """Movement scores of all training so far; before any, of a training from θ whose result
+        is not used."""
+        if self.movements is None:
+            self.movements = np.zeros(self.layout.size)
+            self._trained(self.module, self.state_of(theta, alive), self.epochs)
+        return self.movements
+
+    def note_step(self, state: Arrays, batch: Arrays) -> None:
+        """Add a step of training to the movement scores: weights before it times gradients."""
+        _, gradients = gradients_of(self.module, state, batch, training=True)
+        assert self.movements is not None, "a training that is watched has scores"
+        self.movements += movement(self.layout.pack(state), self.layout.pack(gradients))
+
+
+class Ticket(Network):
+    """A network that is trained again and again from the state that it began with, or had after
+    ``plan.rewind`` epochs (Frankle and Carbin, 2019; Frankle et al., 2020)."""
+
+    @cached_property
+    def beginning(self) -> Arrays:
+        """The state to go back to, its optimizers as they were there."""
+        seed = self.model.spec.train.seed
+        state = initial_state(self.module, self.parts.train, seed)
+        if not self.plan.rewind:
+            return state
+        config, epochs = train_config(self.model), self.plan.rewind
+        *_, last = replay(
+            self.module, state, self.parts.train, config, epochs=epochs, every=sys.maxsize
+        )
+        return last
+
+    def retrain(self, theta: Vector, alive: Mask) -> Vector:
+        masks = self.layout.unpack(alive.astype(np.float64))
+        state = state_with_masks(self.model, self.beginning, masks, fresh=False)
+        config = replace(train_config(self.model), epochs=self.epochs)
+        result = train(
+            self.module,
+            state,
+            self.parts.train,
+            self.parts.validation,
+            config,
+            start_epoch=self.plan.rewind,
+        )
+        if result.stopped == "interrupted":
+            raise KeyboardInterrupt
+        return self._take(result.state)
+
+
+class _Watching:
+    """A module whose trainer shows each step to a network before it takes it."""
+
+    def __init__(self, module: Module, network: Network) -> None:
+        self._module = module
+        self._network = network
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+    def Trainer(self, *args: Any, **more: Any) -> Any:
+        return _WatchedTrainer(self._module.Trainer(*args, **more), self._network)
+
+
+class _WatchedTrainer:
+    def __init__(self, trainer: Any, network: Network) -> None:
+        self._trainer = trainer
+        self._network = network
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._trainer, name)
+
+    def step(self, batch: Arrays) -> float:
+        self._network.note_step(self._trainer.state(), batch)
+        return float(self._trainer.step(batch))
+
+
+def _numbers(evaluation: Any) -> dict[str, float]:
+    values = {**evaluation["losses"], **evaluation["metrics"]}
+    return {name: value for name, value in values.items() if isinstance(value, float)}
