@@ -33,8 +33,16 @@ def _head(report: CostReport) -> list[str]:
     what = f"{report.model}: a training step"
     if report.step == "forward":
         what = f"{report.model} learns nothing; its losses, metrics and outputs"
+    if report.driver:
+        what = f"{report.model}: objective and gradients once"
     sizes = [f"{name} = {size}" for name, size in report.dims.items()]
-    return [", ".join([what, *sizes, report.precision])]
+    head = [", ".join([what, *sizes, report.precision])]
+    if report.driver:
+        head += [
+            f"A step of {report.driver} takes them as often as its line search asks for them, and",
+            "its own arithmetic beside; that is not counted, and its memory is not planned.",
+        ]
+    return head
 
 
 def _rows(report: CostReport) -> list[str]:

@@ -16,6 +16,7 @@ from graphc.diagnostics import CompileError, Diagnostic, Diagnostics, Label, Sou
 from graphc.ir import Builder, Dim, Graph, Type, Value, symbol
 from graphc.language import parse, tree
 from graphc.model import declarations, names, statements, values
+from graphc.model.drivers import expect_constant_objective
 from graphc.model.examples import Examples
 from graphc.model.files import Files, words_of_errors
 from graphc.model.frame import Context, Frame, Home, Lifted
@@ -367,6 +368,10 @@ class _Model:
         for name, (value, _) in self.frame.updates.items():
             self.roots["next", name] = value.id
         warn_of_unreached(self.frame, self.roots.get(("objective", "")))
+        groups, splices = checked.train.groups, checked.splices
+        expect_constant_objective(self.frame, groups, self.roots, splices, checked.penalties)
+        if self.diagnostics.errors:
+            return None
         return ModelSpec(
             name=self.name,
             path=self.source.name,
@@ -374,14 +379,14 @@ class _Model:
             parameters=parameter_infos(self.frame, checked.train.frozen),
             states=state_infos(self.frame, checked.data.fitted),
             aliases=short_names(list(reader.parameters)),
-            groups=checked.train.groups,
+            groups=groups,
             outputs=linked_outputs(self.frame.builder.graph, self.roots, self.inputs),
             batch=reader.batch,
             train=checked.train.plan,
             data=checked.data.plan,
             prune=checked.prune,
             hypers=self.hypers,
-            splices=checked.splices,
+            splices=splices,
             penalties=checked.penalties,
             fitted={state.name: state.type for state in checked.data.fitted},
             prepare=checked.data.prepare,

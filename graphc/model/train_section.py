@@ -8,6 +8,7 @@ from typing import Any
 
 from graphc.diagnostics import Source, Span
 from graphc.language import format_expr, tree
+from graphc.model.drivers import DRIVERS, driver_group, driver_named
 from graphc.model.frame import Frame, nearest
 from graphc.model.meanings import Definition, DefinitionUse, Poison
 from graphc.model.optimizers import expand_optimizer
@@ -46,9 +47,9 @@ def check_train(reader: SectionReader) -> CheckedTrain:
     if "memory" in entries:
         plan["memory"] = _memory(reader, entries["memory"], plan)
     frozen = _frozen(reader)
-    groups = _optimizers(reader, entries.get("optimizer"), frozen)
-    given = {key: value for key, value in plan.items() if value is not ...}
-    return CheckedTrain(TrainPlan(**given), groups, frozen)
+    checked = TrainPlan(**{key: value for key, value in plan.items() if value is not ...})
+    groups = _optimizers(reader, entries.get("optimizer"), frozen, checked)
+    return CheckedTrain(checked, groups, frozen)
 
 
 def _batch_size(reader: SectionReader, expr: tree.Expr) -> Any:
@@ -146,13 +147,17 @@ def _frozen(reader: SectionReader) -> set[str]:
 
 
 def _optimizers(
-    reader: SectionReader, expr: tree.Expr | None, frozen: set[str]
+    reader: SectionReader, expr: tree.Expr | None, frozen: set[str], plan: TrainPlan
 ) -> tuple[OptimizerGroup, ...]:
     if not reader.parameters:
         return ()
     rest = [name for name in reader.parameters if name not in frozen]
     groups = []
-    for item in _optimizer_items(expr):
+    items = _optimizer_items(expr)
+    driver = next((item for item in items if driver_named(reader.frame, _placed(item))), None)
+    if driver is not None:
+        return _driven(reader, driver, items, rest, plan)
+    for item in items:
         chosen = rest
         if isinstance(item, tree.Placed):
             if item.preposition != "on":
@@ -160,7 +165,7 @@ def _optimizers(
                 continue
             named = reader.select(item.selector)
             chosen = [name for name in rest if name in named]
-        group = _group(reader, item.value if isinstance(item, tree.Placed) else item, chosen)
+        group = _group(reader, _placed(item), chosen)
         taken = set(chosen)
         rest = [name for name in rest if name not in taken]
         if group is not None and chosen:
@@ -173,6 +178,32 @@ def _optimizers(
             help="end the list with one on params, or write: frozen on …",
         )
     return tuple(groups)
+
+
+def _driven(
+    reader: SectionReader,
+    driver: tree.Expr,
+    items: list[tree.Expr],
+    names: list[str],
+    plan: TrainPlan,
+) -> tuple[OptimizerGroup, ...]:
+    """All parameters under a driver, which has to be the only item."""
+    if len(items) > 1 or isinstance(driver, tree.Placed):
+        reader.frame.error(
+            "E609",
+            f"`{driver_named(reader.frame, _placed(driver))}` moves all parameters together: "
+            "it stands alone",
+            driver.span,
+            help="what is not to move: frozen on …",
+        )
+        return ()
+    group = driver_group(reader, driver, tuple(names), plan)
+    return () if group is None or not names else (group,)
+
+
+def _placed(item: tree.Expr) -> tree.Expr:
+    """What stands before an `on`."""
+    return item.value if isinstance(item, tree.Placed) else item
 
 
 def _optimizer_items(expr: tree.Expr | None) -> list[tree.Expr]:
@@ -191,7 +222,7 @@ def _group(reader: SectionReader, expr: tree.Expr, names: list[str]) -> Optimize
     use = meaning if isinstance(meaning, DefinitionUse) else None
     definition = use.definition if use else None
     if use is None or not isinstance(definition, Definition) or definition.tree.kind != "optimizer":
-        known = [n for n in frame.home.known() if _is_optimizer(frame, n)]
+        known = [*(n for n in frame.home.known() if _is_optimizer(frame, n)), *DRIVERS]
         frame.error(
             "E606", "`optimizer` is an optimizer definition", expr.span,
             help=f"known ones are: {', '.join(known)}",

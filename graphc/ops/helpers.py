@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from functools import cache
+from textwrap import dedent
 from typing import Any
 
 import numpy as np
@@ -272,10 +273,11 @@ FUNCTIONS = [
 
 def plain_source(function: Any) -> str:
     """Source without annotations: the printed module is plain Python."""
-    source = re.sub(r"  # (type: ignore|noqa).*", "", inspect.getsource(function))
+    source = re.sub(r"  # (type: ignore|noqa).*", "", dedent(inspect.getsource(function)))
     head, body = source.split(":\n", 1)
-    body = re.sub(r"(?m)^(\s+\w+): [^=\n]+ = ", r"\1 = ", body)
-    names = ", ".join(inspect.signature(function).parameters)
+    body = re.sub(r"(?m)^(\s+[\w.]+): [^=\n]+ = ", r"\1 = ", body)
+    parameters = inspect.signature(function).parameters.values()
+    names = ", ".join(str(each.replace(annotation=each.empty)) for each in parameters)
     assert head.startswith("def ")
     return f"def {function.__name__}({names}):\n{body.rstrip()}\n"
 

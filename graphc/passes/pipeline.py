@@ -103,7 +103,8 @@ def lower(
     """
     program.spec = _with_simple_updates(_with_simple_inits(program.spec))
     spec = (Masks().apply(program) if program.spec.masked else program).spec
-    extra = {name: _product(program, name, cut, fuse, observe) for name in products}
+    wanted = dict.fromkeys((*products, *_needed_products(spec)))
+    extra = {name: _product(program, name, cut, fuse, observe) for name in wanted}
     forward = run_passes(
         _with_roots(program.copy(), ("loss", "metric", "output", "objective")),
         FORWARD,
@@ -134,6 +135,12 @@ def lower(
         restore=run_passes(restore_program(spec), (DeadCode(), *CLEAN), "restore", observe),
         products=extra,
     )
+
+
+def _needed_products(spec: ModelSpec) -> tuple[str, ...]:
+    """Products that training itself calls."""
+    newton = spec.driver is not None and spec.driver.name == "newton"
+    return ("hessian_vector_products",) if newton else ()
 
 
 def _product(

@@ -31,7 +31,8 @@ class Updates:
 
     def apply(self, program: Program) -> Program:
         for index, group in enumerate(program.spec.groups):
-            _Update(program, index, group, self.decay).add()
+            if group.driver is None:  # else there is no rule: a line search says what comes next
+                _Update(program, index, group, self.decay).add()
         return program
 
 

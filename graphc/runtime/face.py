@@ -21,7 +21,11 @@ Signature: TypeAlias = Mapping[str, Any]
 
 
 class Trainer(Protocol):
-    """A state that learns, one step a batch."""
+    """A state that learns, one step a batch.
+
+    One that goes down by a line search has ``gradient_norm``, that after the last step, and
+    ``converged``, whether further steps would change nothing; look with ``getattr``.
+    """
 
     def step(self, batch: Arrays) -> float:
         """One update; the objective before it, penalties included."""

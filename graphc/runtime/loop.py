@@ -129,7 +129,8 @@ def train(
     start_epoch: int = 0,
     best: Best | None = None,
 ) -> TrainResult:
-    """Train from ``state`` until ``config.epochs`` epochs are done in all, or it stops early.
+    """Train from ``state`` until ``config.epochs`` epochs are done in all, or it stops early, or
+    the trainer says that it has converged.
 
     ``state`` has its fitted constants already (see :func:`initial_state`); it is not changed.
     ``raw_*`` map columns to arrays ``[n, ...]``. To resume, pass what :func:`resume_point` gives;
@@ -178,6 +179,8 @@ class _Run:
         self.last = state
         self.epoch = start_epoch
         self.history: list[EpochRecord] = []
+        self.gradient_norm: float | None = None
+        self.converged = False
         self.batch, self.steps = step_sizes(module.signature, parts.train.count, config.batch)
 
     def go(self) -> TrainResult:
@@ -213,7 +216,7 @@ class _Run:
             self.folder.save_last(self.last, self._info(self.last, 0, None, self.best))
 
     def _epochs(self, trainer: Trainer) -> Stopped:
-        while self.epoch < self.config.epochs:
+        while self.epoch < self.config.epochs and not self.converged:
             if self._out_of_patience():
                 return "early"
             self._one_epoch(trainer)
@@ -228,6 +231,8 @@ class _Run:
         began = time.perf_counter()
         objective = self._steps(trainer)
         state = trainer.state()
+        # A line search never goes up: of its states the last is the best, whatever rounding says.
+        descends = hasattr(trainer, "converged")
         self._expect_finite(state, f"in epoch {self.epoch + 1}")
         scores = self._validate(state)
         value = objective if scores is None else watched_value(self.config.watch, scores)
@@ -237,10 +242,12 @@ class _Run:
             objective=objective,
             validation=scores,
             value=value,
-            best=is_better(value, self.best, self.config.mode),
+            best=is_better(value, self.best, self.config.mode) or (descends and scores is None),
             seconds=time.perf_counter() - began,
         )
         self._commit(record, state)
+        self.converged = getattr(trainer, "converged", False)
+        self.gradient_norm = getattr(trainer, "gradient_norm", None)
 
     def _steps(self, trainer: Trainer) -> float:
         """All steps of an epoch; the mean objective, weighted by examples."""
@@ -315,6 +322,8 @@ class _Run:
             epochs_run=len(self.history),
             history=tuple(self.history),
             stopped=stopped,
+            gradient_norm=self.gradient_norm,
+            converged=self.converged,
         )
 
     def _info(

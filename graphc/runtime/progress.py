@@ -214,6 +214,9 @@ def _closing(result: TrainResult) -> str:
         "early": "stopped early: the watched value no longer improves",
         "interrupted": "interrupted: the epoch that had begun is discarded",
     }[result.stopped]
+    if result.gradient_norm is not None:
+        word = "converged, " if result.converged else ""
+        why = f"{why}; {word}gradient norm {_number(result.gradient_norm)}"
     if result.best_value is None:
         return why
     return f"{why}; best epoch {result.best_epoch} ({_number(result.best_value)})"

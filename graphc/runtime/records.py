@@ -93,7 +93,9 @@ class TrainResult:
 
     ``state`` is the best epoch's, or ``last`` when no epoch had a finite watched value; ``last``
     is that of the last whole epoch. ``best_epoch`` is 0 when there is none. ``epochs_run`` and
-    ``history`` are of this call, not of the run that it resumed.
+    ``history`` are of this call, not of the run that it resumed. Of a trainer that goes down by a
+    line search ``gradient_norm`` is that of ``last``, and ``converged`` tells whether further steps
+    would change nothing; of others it is None.
     """
 
     state: Arrays
@@ -103,6 +105,8 @@ class TrainResult:
     epochs_run: int
     history: tuple[EpochRecord, ...]
     stopped: Stopped
+    gradient_norm: float | None = None
+    converged: bool = False
 
 
 def watched_value(watch: str | None, evaluation: Evaluation) -> float:

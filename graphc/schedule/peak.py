@@ -72,8 +72,10 @@ def peak(training: TrainingPlan, spec: ModelSpec, dims: Mapping[str, int]) -> Pe
         constants=sum(array_bytes(node.tensor, precision, dims) for node in _constants(passes)),
         arena=_arena(passes, precision, dims),
         hidden=max(
-            _hidden(passes, precision, dims),
-            *(_hidden(update.plan, precision, tile_dims(update)) for update in updates),
+            [
+                _hidden(passes, precision, dims),
+                *(_hidden(update.plan, precision, tile_dims(update)) for update in updates),
+            ]
         ),
     )
 

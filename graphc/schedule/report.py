@@ -70,7 +70,11 @@ class CostGroup:
 @dataclass(frozen=True)
 class CostReport:
     """A training step (``peak`` tells its memory), or the functions of a model that learns nothing
-    (``peak`` is None: no memory is planned for them). ``dims`` are the dimensions assumed."""
+    (``peak`` is None: no memory is planned for them). ``dims`` are the dimensions assumed.
+
+    With a ``driver`` it is the objective and its gradients once, without memory: a step asks for
+    them, and perhaps for products with the Hessian, as often as its line search needs.
+    """
 
     model: str
     step: Literal["training", "forward"]
@@ -79,6 +83,7 @@ class CostReport:
     rows: tuple[CostRow, ...]
     groups: tuple[CostGroup, ...]
     peak: Peak | None
+    driver: str = ""
 
     @property
     def flops(self) -> int:
@@ -133,6 +138,10 @@ def training_report(training: TrainingPlan, spec: ModelSpec, dims: Mapping[str, 
     _add_passes(sheet, training.passes, dims)
     for update in training.updates:
         _add_update(sheet, update)
+    if spec.driver is not None:
+        return dataclasses.replace(
+            sheet.report("training", spec, dims, None), driver=spec.driver.name
+        )
     return sheet.report("training", spec, dims, peak(training, spec, dims))
 
 

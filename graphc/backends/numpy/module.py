@@ -7,8 +7,9 @@ from dataclasses import replace
 from os.path import basename
 from typing import Any
 
-from graphc.backends.numpy import selftest, support
+from graphc.backends.numpy import driver_selftest, selftest, support
 from graphc.backends.numpy.columns import print_fit, print_prepare, print_restore
+from graphc.backends.numpy.drivers import DRIVER_FUNCTIONS, print_driver
 from graphc.backends.numpy.functions import (
     gap,
     print_gradients,
@@ -55,7 +56,7 @@ def print_module(
     clock_of = _run_clocks(programs)
     w = Writer()
     _print_docstring(w, spec, version, weights)
-    _print_imports(w)
+    _print_imports(w, spec)
     _print_constants(w, programs, clock_of is not None, steps_per_epoch, weights)
     _print_literal(w, "classes", {name: list(values) for name, values in classes.items()})
     _print_literal(w, "signature", _signature(programs))
@@ -153,10 +154,11 @@ def _print_docstring(w: Writer, spec: ModelSpec, version: str, weights: str | No
     )
 
 
-def _print_imports(w: Writer) -> None:
+def _print_imports(w: Writer, spec: ModelSpec) -> None:
     w.line()
     for name in ("math", "operator", "os", "sys", "tempfile", "zipfile"):
-        w.line(f"import {name}")
+        if name != "operator" or spec.driver is None:
+            w.line(f"import {name}")
     w.line()
     w.line("import numpy as np")
     w.line()
@@ -176,11 +178,13 @@ def _print_constants(
         )
     counters = COUNTERS if runs else COUNTERS[:2]
     w.line(f"COUNTERS = {_literal(counters)}", "what a state holds beside arrays of the model")
-    if programs.training is not None:
+    if programs.training is not None and spec.driver is None:
         w.line(f"TILE = {TILE}", "elements that long updates take at a time")
     _print_literal(w, "GROUPS", tuple(group.parameters for group in spec.groups))
     moments = tuple(tuple(state.name for state in group.states) for group in spec.groups)
     _print_literal(w, "MOMENTS", moments)
+    if programs.training is not None and spec.driver is not None:
+        _print_literal(w, "DRIVER", dict(spec.driver.options))
     w.line()
 
 
@@ -307,7 +311,9 @@ def _print_face(
     print_products(w, programs)
     if programs.restore.named("restored"):
         print_restore(w, programs)
-    if programs.training is not None:
+    if programs.training is not None and spec.driver is not None:
+        print_driver(w, spec.driver)
+    elif programs.training is not None:
         print_update(w, spec)
         print_trainer(w, spec, programs.training, clock_of or {}, reuse=reuse)
 
@@ -354,7 +360,9 @@ def _print_helpers(w: Writer) -> None:
     """What the functions above call, and nothing else."""
     source = w.text()
     trained = "\nGROUPS" in source and "_bind_update" in source
+    driven = "\nDRIVER" in source
     parts = [*support.VALUES, *support.FITTING, *support.RUN, *support.PRODUCTS, *support.TRAINING]
+    parts += DRIVER_FUNCTIONS
     needed = _called(source, parts)
     _print_functions(w, [function for function in parts if function.__name__ in needed])
     for name in helpers_used(w.text()):
@@ -365,6 +373,8 @@ def _print_helpers(w: Writer) -> None:
     _print_functions(w, selftest.SELFTEST)
     if trained:
         _print_functions(w, selftest.TRAINER_SELFTEST)
+    if driven:
+        _print_functions(w, driver_selftest.DRIVER_SELFTEST)
 
 
 def _called(source: str, functions: Iterable[Callable[..., Any]]) -> set[str]:
