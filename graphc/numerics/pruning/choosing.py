@@ -29,6 +29,15 @@ class Candidates:
     each_layer: bool = False
     units: Sequence[Sequence[Indices]] = ()
 
+    @property
+    def removable(self) -> Mask:
+        """Weights [n] that can go, those included that only go with a unit, as its bias."""
+        found = self.mask.copy()
+        for layer in self.units:
+            for unit in layer:
+                found[unit] = True
+        return found
+
     def lowest(self, saliency: Vector, alive: Mask, count: int) -> Indices:
         """The ``count`` weights of least saliency among those that are left; ties by index."""
         if not self.each_layer:

@@ -11,7 +11,7 @@ from graphc.numerics.problem import Problem
 from graphc.numerics.pruning.choosing import Candidates
 from graphc.numerics.pruning.engine import Check, Mask, Removal
 from graphc.numerics.pruning.gram import Gram, GramSum
-from graphc.numerics.pruning.rows import RowTraces, rise, select, solve, trace
+from graphc.numerics.pruning.rows import RowTraces, select, solve, trace
 from graphc.numerics.vectors import Matrix, Vector
 
 __all__ = ["Layerwise"]
@@ -26,9 +26,10 @@ class Layerwise:
     of a linear map z = x @ W that :attr:`Problem.layers` knows. ``damping`` is a part of the mean
     diagonal of XᵀX/N, ``memory`` bytes.
 
-    The predicted rise is ½ Σ_j c_j δ_jᵀ(XᵀX/N)δ_j over outputs j, c_j the mean second derivative of
-    the objective by z_j: how far outputs move, by what the objective makes of it. Layers are taken
-    as they are in the network before the deletion.
+    Weights of different outputs are compared by ½ c_j δ_jᵀ(XᵀX/N)δ_j, c_j the sum over examples of
+    the second derivatives of the objective by z_j: how far an output moves, by what the objective
+    makes of it. That leaves out how layers work on each other, so it ranks and does not predict.
+    Layers are taken as they are in the network before the deletion.
     """
 
     problem: Callable[[], Problem]
@@ -41,11 +42,10 @@ class Layerwise:
     traces: dict[str, RowTraces] = field(init=False)
     start: Vector = field(init=False)
     begun: Mask = field(init=False)
-    predicted: float = field(init=False, default=0.0)
 
     def prepare(self, theta: Vector, alive: Mask) -> Sequence[Check]:
         problem = self.problem()
-        self.start, self.begun, self.predicted = theta, alive, 0.0
+        self.start, self.begun = theta, alive
         self.grams, self.scales = self._look(problem, theta)
         weights, masks = self._matrices(problem, theta), self._matrices(problem, alive)
         self.traces = {
@@ -64,15 +64,13 @@ class Layerwise:
         problem = self.problem()
         gone = int(np.count_nonzero(self.begun & ~alive & self.candidates.mask))
         masks = self._select(gone + count)
-        after, left, predicted = self.start.copy(), self.begun.copy(), 0.0
+        after, left = self.start.copy(), self.begun.copy()
         weights = self._matrices(problem, self.start)
         for name, mask in masks.items():
             part, gram = problem.layout.slices[name], self.grams[name]
             solved = solve(gram, weights[name], mask, self.damping)
             after[part], left[part] = solved.reshape(-1), mask.reshape(-1)
-            predicted += rise(gram, weights[name], solved, self.scales[name])
-        step, self.predicted = predicted - self.predicted, predicted
-        return Removal(after, left, step)
+        return Removal(after, left, None)
 
     def _select(self, count: int) -> dict[str, Mask]:
         if not self.candidates.each_layer:

@@ -37,6 +37,7 @@ from graphc.session.pruning.plan import (
     settle,
 )
 from graphc.session.pruning.records import CURES, FILE, MEANINGS, as_line, summary
+from graphc.session.pruning.units import unit_groups
 from graphc.session.pruning.world import Network, Ticket
 from graphc.session.run import Run
 from graphc.session.scoring import find_run
@@ -146,14 +147,12 @@ class _Job:
         self.method = make_method(self.settled, self.network, self.candidates)
 
     def _candidates(self) -> Candidates:
-        return make_candidates(self.settled.plan, self.network.layout, self._units)
+        layout = self.network.layout
+        return make_candidates(self.settled.plan, layout, lambda: unit_groups(self.model, layout))
 
     def _by_rows(self) -> bool:
         known = self.network.row_weights()
         return all(name in known for name in self.model.spec.prune.parameters)
-
-    def _units(self) -> list[list[Any]]:
-        raise NotImplementedError
 
     @property
     def total(self) -> int:

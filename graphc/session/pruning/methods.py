@@ -88,7 +88,7 @@ def _exact(settled: Settled, network: Network, candidates: Candidates) -> Build:
     def build(theta: Vector, alive: Mask) -> tuple[Inverse, Sequence[Check]]:
         problem = network.problem
         hessian = dense(lambda rows: problem.hessian(theta, rows), problem.size)
-        surgeon = Surgeon(hessian, damping, alive, candidates.mask)
+        surgeon = Surgeon(hessian, damping, alive, candidates.removable)
         largest = float(np.abs(np.diagonal(hessian)).max())
         return surgeon, (
             gradient_check(problem, theta, alive),
@@ -112,7 +112,7 @@ def _fisher(settled: Settled, network: Network, candidates: Candidates) -> Build
             damping,
             _FISHER_BLOCK,
             alive,
-            candidates.mask,
+            candidates.removable,
         )
         return inverse, (gradient_check(problem, theta, alive),)
 
