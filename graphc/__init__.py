@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from graphc.session import CompileError, Model, Run, RunError, compile, load
     from graphc.session.explaining import explain
     from graphc.session.picture import Picture
+    from graphc.session.pruning_shown import show_pruning
     from graphc.session.rendering import render
     from graphc.session.showing import show_curves, show_surface, show_weights
 
@@ -36,6 +37,7 @@ __all__ = [
     "load",
     "render",
     "show_curves",
+    "show_pruning",
     "show_surface",
     "show_weights",
 ]
@@ -47,6 +49,7 @@ _ELSEWHERE = {
     "explain": "graphc.session.explaining",
     "render": "graphc.session.rendering",
     "show_curves": "graphc.session.showing",
+    "show_pruning": "graphc.session.pruning_shown",
     "show_surface": "graphc.session.showing",
     "show_weights": "graphc.session.showing",
 }

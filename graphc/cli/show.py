@@ -1,4 +1,4 @@
-"""`graphc show`: training curves, a parameter as images, the loss surface, as pictures."""
+"""`graphc show`: training curves, a parameter, the loss surface, a pruning, as pictures."""
 
 from __future__ import annotations
 
@@ -44,6 +44,11 @@ def _shape(ctx: click.Context, param: click.Parameter, text: str | None) -> tupl
     metavar="N",
     help="With --surface: points along each axis; 41, fewer for large models.",
 )
+@click.option(
+    "--pruning",
+    is_flag=True,
+    help="Of a pruned run: the predicted and the measured rise of each deletion.",
+)
 @data_option
 @click.option(
     "-o", "--out", metavar="FILE", help="Where to write: FILE.svg, .png or .pdf; by default here."
@@ -59,10 +64,11 @@ def command(
     whole: bool,
     surface: bool,
     grid: int | None,
+    pruning: bool,
     data: str | None,
     out: str | None,
 ) -> None:
-    """Draw a run: its training curves, the parameter NAME, or its loss surface.
+    """Draw a run: its training curves, the parameter NAME, its loss surface, or its pruning.
 
     A model file means its latest finished run here. Parameters are those of the best epoch. For
     the surface the training is done again in memory, to see the path that it took; the run itself
@@ -72,6 +78,8 @@ def command(
     from graphc.session import showing
 
     _check_usage(name, shape is not None or whole, surface, grid is not None)
+    if pruning and (surface or name is not None):
+        raise click.UsageError("--pruning is a picture of its own; leave NAME and --surface out")
     if out is not None:
         showing.expect_target(out)
     found = session.find_run(run, data)
@@ -81,6 +89,10 @@ def command(
     if surface:
         tell = None if silent else terminal.say_error
         plot = showing.show_surface(found, grid=grid, tell=tell)
+    elif pruning:
+        from graphc.session.pruning_shown import show_pruning
+
+        plot = show_pruning(found)
     elif name is not None:
         plot = showing.show_weights(found, name, shape=shape, all=whole)
     else:
@@ -104,6 +116,10 @@ def _check_usage(name: str | None, of_images: bool, surface: bool, has_grid: boo
 def _say_drawn(plot: Plot, target: Path, terminal: Terminal) -> None:
     for note in plot.notes:
         terminal.say_error(f"note: {note}")
-    whole = {"curves": "the training curves", "surface": "the loss surface"}
+    whole = {
+        "curves": "the training curves",
+        "surface": "the loss surface",
+        "pruning": "the pruning",
+    }
     what = whole.get(plot.kind) or str(plot.facts["name"])
     terminal.say_error(f"drew {what} of {plot.run.path} in {target}")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphc.ir import Graph
+from graphc.model.program import MASK
 from graphc.passes import run_passes
 from graphc.passes.cleanup import DeadCode
 from graphc.passes.inline import Inline
@@ -35,7 +36,7 @@ from graphc.session.picture import Picture
 from graphc.session.run import Run
 from graphc.session.surface import run_name
 
-__all__ = ["draw_removed", "masks_of"]
+__all__ = ["draw_removed", "kept_weights", "not_pruned"]
 
 MOST_MATRICES = 60
 """Parameters that are drawn; of a model with more, those with the most weights removed."""
@@ -45,20 +46,26 @@ MOST_UNITS = 40
 Mask = NDArray[np.bool_]
 
 
-def masks_of(run: Run) -> dict[str, Mask]:
+def kept_weights(run: Run) -> dict[str, Mask]:
     """For each parameter that has a mask in the run's best state, what is kept of it.
 
     RunError for a run that was not pruned.
     """
-    found = {name: run.state.get(f"{name}:mask") for name in run.model.spec.learned}
+    found = {name: run.state.get(f"{name}:{MASK}") for name in run.model.spec.learned}
     masks = {name: np.asarray(mask) != 0 for name, mask in found.items() if mask is not None}
     if not masks:
-        where = run_name(run)
-        raise RunError(
-            f"{where} was not pruned, so nothing was removed from it",
-            help=f"prune it first: graphc prune {run.path or 'RUN'}",
-        )
+        raise not_pruned(run)
     return masks
+
+
+def not_pruned(run: Run) -> RunError:
+    """Why there is nothing to see of a pruning, with the run's latest pruned one if it has any."""
+    found = [] if run.path is None else list(run.path.parent.glob(f"{run.path.name}-pruned-*"))
+    latest = max(found, key=lambda path: path.stat().st_mtime, default=None)
+    help = f"prune it first: graphc prune {run.path or 'RUN'}"
+    if latest is not None:
+        help = f"give the pruned run, {latest}"
+    return RunError(f"{run_name(run)} was not pruned, so nothing was removed from it", help=help)
 
 
 def draw_removed(run: Run) -> Picture:
@@ -66,7 +73,7 @@ def draw_removed(run: Run) -> Picture:
 
     RunError for a run that was not pruned.
     """
-    masks = masks_of(run)
+    masks = kept_weights(run)
     kept = {
         name: masks.get(name, np.ones(np.shape(run.state[name]), np.bool_))
         for name in run.model.spec.learned

@@ -31,18 +31,28 @@ if TYPE_CHECKING:
 
     from graphc.rendering.plots import Heading, Panel, PlotFormat
 
-__all__ = ["Plot", "expect_target", "show_curves", "show_surface", "show_weights"]
+__all__ = [
+    "Plot",
+    "RunLike",
+    "expect_matplotlib",
+    "expect_target",
+    "found_run",
+    "show_curves",
+    "show_surface",
+    "show_weights",
+    "stem_of",
+]
 
 RunLike = Run | str | os.PathLike[str]
 MOST_TILES = 100
 """Images that are shown of a parameter unasked."""
 _FORMATS = ("svg", "png", "pdf")
-_OWN_FILES = ("model.gc", "config.json", "metrics.jsonl", "summary.json")
+_OWN_FILES = ("model.gc", "config.json", "metrics.jsonl", "pruning.jsonl", "summary.json")
 
 
 @dataclass(frozen=True, eq=False)
 class Plot:
-    """What was drawn. ``kind`` is curves, weights or surface, ``name`` a stem for a file;
+    """What was drawn. ``kind`` is curves, weights, surface or pruning, ``name`` a stem for a file;
     ``facts`` say in numbers what there is to see, ``notes`` what is not."""
 
     kind: str
@@ -121,10 +131,10 @@ def show_curves(run: RunLike) -> Plot:
     A loss that is the objective itself has no panel of its own. ``run`` is one, its folder, or a
     model file for its latest finished run. RunError for a run that has not finished an epoch.
     """
-    _expect_matplotlib()
+    expect_matplotlib()
     from graphc.rendering.plots import Heading, draw_curves
 
-    run = _found(run)
+    run = found_run(run)
     if not run.history:
         raise RunError(f"{run_name(run)} has not finished an epoch, so there are no curves")
     panels, left_out = _panels(run)
@@ -133,7 +143,7 @@ def show_curves(run: RunLike) -> Plot:
     heading = Heading(f"{run_name(run)}: training curves", _ending(run))
     return Plot(
         "curves",
-        _stem(run, "curves"),
+        stem_of(run, "curves"),
         run,
         draw_curves(epochs, panels, heading, best),
         heading,
@@ -214,8 +224,8 @@ def show_weights(
     ``run`` as in :func:`show_curves`. RunError for an unknown name, a shape that does not fit and
     a single number.
     """
-    _expect_matplotlib()
-    run = _found(run)
+    expect_matplotlib()
+    run = found_run(run)
     name = _full_name(run, name)
     values = np.asarray(run.state[name])
     return _draw_weights(run, name, values, shape, None if all else MOST_TILES)
@@ -249,7 +259,7 @@ def _draw_weights(
         heading = Heading(title, f"{entries}, {state}")
         draw = draw_vector if values.ndim == 1 else draw_matrix
         figure = draw(values, heading)
-        return Plot("weights", _stem(run, name), run, figure, heading, facts)
+        return Plot("weights", stem_of(run, name), run, figure, heading, facts)
     shown, height, width = tiles.images.shape[:3]
     part = count(tiles.count, tiles.what)
     part = part if shown == tiles.count else f"the first {shown} of {part}"
@@ -259,7 +269,7 @@ def _draw_weights(
     )
     facts |= {"tiles": tiles.count, "shown": shown, "tile": list(tiles.images.shape[1:])}
     notes = () if shown == tiles.count else (f"these are {part}; all of them with --all",)
-    return Plot("weights", _stem(run, name), run, figure, heading, facts, notes)
+    return Plot("weights", stem_of(run, name), run, figure, heading, facts, notes)
 
 
 def _full_name(run: Run, name: str) -> str:
@@ -377,10 +387,10 @@ def show_surface(
     time. More in :mod:`graphc.session.surface`. RunError for a run that learned nothing, and where
     training again does not arrive at the run's last state.
     """
-    _expect_matplotlib()
+    expect_matplotlib()
     from graphc.rendering.plots import Heading
 
-    run = _found(run, data)
+    run = found_run(run, data)
     surface = explore(run, data, grid=grid, tell=tell)
     penalties = " with penalties" if run.model.spec.penalties else ""
     heading = Heading(
@@ -399,7 +409,7 @@ def show_surface(
     }
     notes = (surface.note,) if surface.note else ()
     figure = _draw_surface(surface, heading)
-    return Plot("surface", _stem(run, "surface"), run, figure, heading, facts, notes)
+    return Plot("surface", stem_of(run, "surface"), run, figure, heading, facts, notes)
 
 
 def _draw_surface(surface: Surface, heading: Heading) -> Figure:
@@ -427,18 +437,20 @@ def _draw_surface(surface: Surface, heading: Heading) -> Figure:
 # ------------------------------------------------------------------------------- common
 
 
-def _found(run: RunLike, data: DataLike | None = None) -> Run:
+def found_run(run: RunLike, data: DataLike | None = None) -> Run:
+    """The run that is meant: by its folder, or by a model file its latest finished one."""
     if isinstance(run, Run):
         return run
     return find_run(os.fspath(run), cast("str | None", data))
 
 
-def _stem(run: Run, what: str) -> str:
+def stem_of(run: Run, what: str) -> str:
     """A name for the file: the run's and what is shown."""
     return file_stem(f"{run_name(run)}-{what}")
 
 
-def _expect_matplotlib() -> None:
+def expect_matplotlib() -> None:
+    """RunError where plots cannot be drawn."""
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as missing:

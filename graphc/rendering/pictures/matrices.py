@@ -25,7 +25,8 @@ from graphc.rendering.pictures.wording import visible
 __all__ = ["Pruned", "as_matrix", "darkness", "draw_matrices", "levels", "share"]
 
 WIDEST, HIGHEST = 960, 360
-"""Pixels of a matrix in the picture."""
+"""Pixels of a matrix in the picture; of more than FEW matrices half as high where they can be."""
+FEW = 8
 LARGEST_CELL = 10
 ACROSS = 1000.0
 """Pixels of a row of matrices."""
@@ -48,14 +49,16 @@ class Pruned:
 
 
 def as_matrix(array: NDArray[Any]) -> NDArray[Any]:
-    """``[inputs, units]``: a kernel's window and channels are its inputs, a vector is one row."""
-    return array.reshape(-1, array.shape[-1]) if array.ndim else array.reshape(1, 1)
+    """As it is drawn, ``[units, inputs]``: a kernel's window and channels are its inputs, a vector
+    is one row."""
+    return array.reshape(-1, array.shape[-1]).T if array.ndim > 1 else array.reshape(1, -1)
 
 
 def draw_matrices(title: str, parameters: Sequence[Pruned], notes: Sequence[str]) -> Placed:
     """The picture, matrices beside and below each other in the order given."""
-    boxes = tuple(_box(number, pruned) for number, pruned in enumerate(parameters))
-    sizes = [_block(as_matrix(pruned.kept).T.shape) for pruned in parameters]
+    highest = HIGHEST if len(parameters) <= FEW else HIGHEST // 2
+    boxes = tuple(_box(number, pruned, highest) for number, pruned in enumerate(parameters))
+    sizes = [_block(as_matrix(pruned.kept).shape) for pruned in parameters]
     told = [*notes, *_legend(sizes)]
     areas = _in_rows(boxes)
     width = max((area.x + area.width / 2 for area in areas.values()), default=0.0)
@@ -73,7 +76,8 @@ def share(left: int, total: int) -> str:
 
 
 def _legend(blocks: Sequence[tuple[int, int]]) -> Iterator[str]:
-    yield "inputs across (of a kernel window × channels), units down; white: removed"
+    across = "inputs across (of a kernel window × channels), units down, a vector in a row"
+    yield f"{across}; white: removed"
     if (1, 1) in blocks:
         yield "a pixel is a weight: red positive, blue negative, the stronger the larger"
     if any(block != (1, 1) for block in blocks):
@@ -83,21 +87,21 @@ def _legend(blocks: Sequence[tuple[int, int]]) -> Iterator[str]:
 # -------------------------------------------------------------------------------- boxes
 
 
-def _box(number: int, pruned: Pruned) -> Box:
+def _box(number: int, pruned: Pruned, highest: int) -> Box:
     kept = as_matrix(pruned.kept)
     size = "×".join(map(str, pruned.kept.shape)) or "1"
-    block = _block(kept.T.shape)
+    block = _block(kept.shape)
     lines = [
         Line(f"{visible(pruned.name)} [{size}]", "name"),
         Line(share(int(kept.sum()), kept.size), "formula"),
     ]
     if pruned.kept.ndim > 1:
-        inputs, units = (int((~kept.any(axis=axis)).sum()) for axis in (1, 0))
-        empty = f"{inputs:,} of {len(kept):,} inputs, {units:,} of {kept.shape[1]:,} units"
+        inputs, units = (int((~kept.any(axis=axis)).sum()) for axis in (0, 1))
+        empty = f"{inputs:,} of {kept.shape[1]:,} inputs, {units:,} of {len(kept):,} units"
         lines.append(Line(f"without a weight: {empty}", "type"))
     if block != (1, 1):
         lines.append(Line(f"a pixel: {block[1]}×{block[0]} weights", "type"))
-    image = _image(as_matrix(pruned.values).T, kept.T)
+    image = _image(as_matrix(pruned.values), kept, highest)
     return Box(f"matrix-{number}", "matrix", pruned.name, tuple(lines), image=image)
 
 
@@ -117,7 +121,7 @@ def _in_rows(boxes: Sequence[Box]) -> dict[str, Area]:
 # ------------------------------------------------------------------------------- pixels
 
 
-def _image(values: Reals, kept: Mask) -> Image:
+def _image(values: Reals, kept: Mask, highest: int) -> Image:
     """The picture of ``[down, across]``."""
     block = _block(kept.shape)
     if block == (1, 1):
@@ -125,7 +129,7 @@ def _image(values: Reals, kept: Mask) -> Image:
     else:
         cells, palette = darkness(kept, block), _greys()
     high, wide = cells.shape
-    cell = max(1, min(WIDEST // wide, HIGHEST // high, LARGEST_CELL))
+    cell = max(1, min(WIDEST // wide, highest // high, LARGEST_CELL))
     return Image(_png(cells, palette), wide * cell, high * cell)
 
 
