@@ -23,7 +23,7 @@ __all__ = ["command"]
 def command(terminal: Terminal, name: str | None, model: str | None, latex: bool) -> None:
     """Explain a definition or a primitive: comment, formula, derivatives, text.
 
-    Without NAME, list all definitions of the prelude and all primitives.
+    Without NAME, list all definitions of the prelude, all drivers and all primitives.
     """
     if name is None:
         _list(terminal, model)

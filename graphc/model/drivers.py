@@ -50,8 +50,8 @@ DRIVERS: dict[str, DriverInfo] = {
         {"memory": 10, **_LINE_SEARCH},
     ),
     "newton": DriverInfo(
-        "Damped Newton with a strong-Wolfe line search, over all examples at once: up to `exact` "
-        "parameters with the Hessian itself, its eigenvalues made positive, beyond that by "
+        "Damped Newton with a strong-Wolfe line search, over all examples at once. Up to `exact` "
+        "parameters it takes the Hessian itself, its eigenvalues made positive, beyond that "
         "conjugate gradients that end at negative curvature (Nocedal and Wright, 2006, section 3.4 "
         "and algorithm 7.1). Below the tolerance, a norm of the gradient, training ends; c1 and c2 "
         "are those of the Wolfe conditions. Needs batch = all; a gradient norm below 1e-6 needs "
@@ -177,13 +177,14 @@ def _changes(
     for node in graph.topological():
         why = _change(node, set()) if node.id in needed else ""
         if why:
-            yield why, node.origin.span
+            title = node.op.body.title if isinstance(node.op, Call) else "it"
+            yield f"{title} {why}", node.origin.span
     added: list[Splice | Penalty] = [*splices, *penalties]
     for item in added:
         for body in item.bodies.values():
             why = _change_inside(body.graph, set())
             if why:
-                yield f"{item.title}: {why}", item.span
+                yield f"{item.title} {why}", item.span
     for name, (_, span) in frame.updates.items():
         yield f"the state `{name}` moves", span
 
@@ -191,15 +192,14 @@ def _changes(
 def _change(node: Node, seen: set[int]) -> str:
     """Why a node, or one in a body below it, differs from step to step; empty if none does."""
     if isinstance(node.op, Clock):
-        return f"it reads the clock `{node.op.which}`"
+        return f"reads the clock `{node.op.which}`"
     if isinstance(node.op, Draw):
-        return "it draws random numbers"
+        return "draws random numbers"
     if isinstance(node.op, IfTraining):
-        return "training and evaluation differ"
+        return "is another one in training than in evaluation"
     if isinstance(node.op, Call) and id(node.op.body) not in seen:
         seen.add(id(node.op.body))
-        why = _change_inside(node.op.body.graph, seen)
-        return f"{node.op.body.title}: {why}" if why else ""
+        return _change_inside(node.op.body.graph, seen)
     return ""
 
 

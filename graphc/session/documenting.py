@@ -1,4 +1,4 @@
-"""What `doc` shows: the definitions of the prelude and of a model file, and the primitives."""
+"""What `doc` shows: definitions of the prelude and of a model file, drivers, and primitives."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from graphc.ir import OPERATORS, Builder, Graph
 from graphc.language import parse, tree
 from graphc.model import values
 from graphc.model.builtins import BUILTINS, PAIRWISE
+from graphc.model.drivers import DRIVERS
 from graphc.model.frame import Context, Frame, Home
 from graphc.model.meanings import Const, Definition, Poison
 from graphc.model.prelude import load_prelude
@@ -33,7 +34,7 @@ class Entry:
 
 
 def contents(model: str | os.PathLike[str] | None = None) -> list[Entry]:
-    """All definitions by file, those of a model file first, then the primitives."""
+    """All definitions by file, those of a model file first, then drivers and primitives."""
     homes = [load_prelude()] if model is None else [_own(model), load_prelude()]
     entries = [
         Entry(
@@ -44,26 +45,44 @@ def contents(model: str | os.PathLike[str] | None = None) -> list[Entry]:
         for home in homes
         for definition in home.definitions.values()
     ]
+    entries += [
+        Entry("drivers", _driver_signature(name), _first_sentence(info.doc))
+        for name, info in DRIVERS.items()
+    ]
     rows = {name: row.doc for name, row in BUILTINS.items()}
     rows |= {name: f"{rows[name]}; {row.doc}" for name, row in PAIRWISE.items() if name in rows}
     return [*entries, *(Entry("primitives", name, doc) for name, doc in rows.items())]
 
 
 def page(name: str, model: str | os.PathLike[str] | None = None) -> Page:
-    """The page of a definition or primitive. RunError for a name that is none."""
+    """The page of a definition, driver or primitive. RunError for a name that is none."""
     homes = [load_prelude()] if model is None else [_own(model), load_prelude()]
     with deep_recursion(name):
         for home in homes:
             if name in home.definitions:
                 return definition_page(home.definitions[name])
-        found = primitive_page(name)
+        found = _driver_page(name) if name in DRIVERS else primitive_page(name)
     if found is not None:
         return found
-    known = [*BUILTINS, *OPERATORS, *(each for home in homes for each in home.definitions)]
+    known = [
+        *BUILTINS,
+        *OPERATORS,
+        *DRIVERS,
+        *(each for home in homes for each in home.definitions),
+    ]
     raise RunError(
         f"there is no definition or primitive {name}",
         help=f"{did_you_mean(name, known)}`graphc doc` lists them all",
     )
+
+
+def _driver_page(name: str) -> Page:
+    return Page(name, "driver", _driver_signature(name), DRIVERS[name].doc, "", (), "")
+
+
+def _driver_signature(name: str) -> str:
+    options = (f"{key} = {value:g}" for key, value in DRIVERS[name].options.items())
+    return f"{name}{{{', '.join(options)}}}".replace("e-0", "e-")
 
 
 def _first_sentence(doc: str) -> str:
