@@ -259,3 +259,20 @@ def test_the_report_counts_the_masks() -> None:
     assert plain is not None
     assert masked is not None
     assert masked.optimizer_states - plain.optimizer_states == 8 * model.parameter_count
+
+
+@pytest.mark.parametrize("driver", ["lbfgs{}", "newton{}"])
+def test_drivers_leave_what_is_removed_at_zero(driver: str) -> None:
+    text = TEXT.replace("RULE", driver).replace("precision = f64", "precision = f64\n  batch = all")
+    model = graphc.compile(text).with_masks()
+    first = model.init(1)
+    masks = random_masks(model, first)
+    trainer = model.module.Trainer(state_with_masks(model, first, masks), 8)
+    objectives = [float(trainer.step(batch_of(0))) for _ in range(15)]
+    assert objectives[-1] < 0.5 * objectives[0]
+    state = trainer.state()
+    for name, mask in masks.items():
+        own = [key for key in state if key == name or key.startswith(f"{name}:")]
+        assert all((state[key][~mask] == 0).all() for key in own)
+        assert (state[name][mask] != 0).all()
+        assert (state[f"{name}:mask"] == mask).all()
