@@ -6,7 +6,7 @@ their columns are the network's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from graphc.rendering.numbers import number
 from graphc.rendering.pictures.diagram import Arrow, Box, Diagram, Line
-from graphc.rendering.pictures.placing import Area, Placed, Point, Route, extent, label_extent
+from graphc.rendering.pictures.placing import Area, Placed, Point, Route, extent
+from graphc.rendering.pictures.value_places import place_values
 from graphc.rendering.pictures.wording import visible
 
 __all__ = ["MOST_CONNECTIONS", "Weights", "draw_connections", "living"]
@@ -159,7 +160,7 @@ def _placed(
     """The picture with ``gaps`` between columns, and the gaps where values are hard to read."""
     boxes = _stacked(diagram, columns, gaps)
     ends = _ends(diagram, boxes)
-    labels, crossed = _labelled(diagram, boxes, ends)
+    labels, crossed = place_values(diagram, boxes, ends)
     routes = {
         arrow.key: _route(*ends[arrow.key], labels.get(arrow.key)) for arrow in diagram.arrows
     }
@@ -230,71 +231,3 @@ def _straight(start: Point, end: Point) -> tuple[Point, ...]:
         (x0 + (x1 - x0) * 2 / 3, y0 + (y1 - y0) * 2 / 3),
         end,
     )
-
-
-# ------------------------------------------------------------------------------- values
-
-
-def _labelled(
-    diagram: Diagram, boxes: dict[str, Area], ends: dict[str, tuple[Point, Point]]
-) -> tuple[dict[str, Area], set[str]]:
-    """A place on its own line for every value, where it meets no other value, no box and, if that
-    can be, no other line; and the tails of those that found none such."""
-    arrows = [arrow for arrow in diagram.arrows if arrow.label]
-    lines = {arrow.key: ends[arrow.key] for arrow in diagram.arrows if arrow.kind == "weight"}
-    choices = {arrow.key: list(_choices(arrow, boxes, lines)) for arrow in arrows}
-    # Those with the fewest good places choose first.
-    order = sorted(arrows, key=lambda arrow: sum(not met for _, met in choices[arrow.key]))
-    taken: dict[str, Area] = {}
-    crossed: set[str] = set()
-    for arrow in order:
-        free = [
-            (met, far, area)
-            for far, (area, met) in enumerate(choices[arrow.key])
-            if not any(_meet(area, other) for other in taken.values())
-        ]
-        if not free:
-            crossed.add(arrow.tail)
-            continue
-        met, _, taken[arrow.key] = min(free, key=lambda place: place[:2])
-        if met:
-            crossed.add(arrow.tail)
-    return taken, crossed
-
-
-def _choices(
-    arrow: Arrow, boxes: dict[str, Area], lines: dict[str, tuple[Point, Point]]
-) -> Iterator[tuple[Area, int]]:
-    """Places on an arrow from its middle outwards, each with the number of lines that cross it."""
-    (x0, y0), (x1, y1) = lines[arrow.key]
-    width, height = label_extent(arrow)
-    for step in range(41):
-        share = 0.5 + (step + 1) // 2 * (-1) ** step * 0.019
-        area = Area(x0 + share * (x1 - x0), y0 + share * (y1 - y0), width, height)
-        if any(_meet(area, box) for box in boxes.values()):
-            continue
-        others = (line for key, line in lines.items() if key != arrow.key)
-        yield area, sum(_crosses(line, area) for line in others)
-
-
-def _meet(a: Area, b: Area) -> bool:
-    across = abs(a.x - b.x) < (a.width + b.width) / 2 + 1
-    return across and abs(a.y - b.y) < (a.height + b.height) / 2 + 1
-
-
-def _crosses(line: tuple[Point, Point], area: Area) -> bool:
-    """Whether a line passes through a rectangle (Liang and Barsky, 1984)."""
-    (x0, y0), (x1, y1) = line
-    dx, dy = x1 - x0, y1 - y0
-    begin, end = 0.0, 1.0
-    for delta, low, high in (
-        (dx, area.x - area.width / 2 - x0, area.x + area.width / 2 - x0),
-        (dy, area.y - area.height / 2 - y0, area.y + area.height / 2 - y0),
-    ):
-        if delta == 0:
-            if not low <= 0 <= high:
-                return False
-            continue
-        first, last = sorted((low / delta, high / delta))
-        begin, end = max(begin, first), min(end, last)
-    return begin <= end
