@@ -89,7 +89,12 @@ def measured_and_planned(model: graphc.Model) -> tuple[int, int]:
 
 @EACH
 def test_a_trainer_takes_no_more_than_is_planned(path):
-    measured, planned = measured_and_planned(graphc.compile(path))
+    model = graphc.compile(path)
+    if model.spec.driver is not None:  # its steps are not planned, and the report says so
+        report = model.report(4)
+        assert (report.peak, report.driver) == (None, model.spec.driver.name)
+        return
+    measured, planned = measured_and_planned(model)
     assert measured <= planned
     if path.stem in ("digits", "lenet300", "lenet5", "lstm", "transformer"):
         assert measured >= 0.8 * planned
