@@ -129,7 +129,7 @@ def rise_ticks(values: Reals) -> tuple[float, list[float]]:
     if not sizes.size:
         return 1.0, [0.0]
     high = math.ceil(math.log10(float(sizes.max())))
-    low = math.floor(math.log10(float(np.quantile(sizes, 0.05))))
+    low = math.floor(math.log10(float(np.quantile(sizes, 0.05, method="lower"))))
     low = min(max(low, high - _MOST_DECADES), high - 1)
     step = math.ceil((high - low + 1) / _MOST_TICKS)
     powers = [10.0**power for power in range(high, low - 1, -step)]
