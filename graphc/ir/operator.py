@@ -167,6 +167,17 @@ class Operator:
         """
         raise NotImplementedError(f"{self.name} has no derivative rule")
 
+    def squared_vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value | None:
+        """The same with each local derivative squared: Σⱼ dⱼ·(∂yⱼ/∂x)² for each element x of
+        operand ``i``.
+
+        For operators that are not element-wise. Their results are affine in each element of an
+        operand alone and most local derivatives are products of elements, so that it is the rule
+        above at their squares; others state it.
+        """
+        squares = tuple(x * x if x.type.kind == "real" else x for x in xs)
+        return self.vjp(i, squares, y * y, d)
+
     # -- many at once
 
     def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:

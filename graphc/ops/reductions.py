@@ -171,10 +171,17 @@ class Extremum(Reduction):
         return result
 
     def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value:
-        x = xs[0]
+        hit, ties = self._hit(xs[0], y)
+        return self.spread(d, xs[0]) / ties * hit
+
+    def squared_vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value:
+        hit, ties = self._hit(xs[0], y)
+        return self.spread(d, xs[0]) / (ties * ties) * hit
+
+    def _hit(self, x: Value, y: Value) -> tuple[Value, Value]:
+        """Where the extremum is, and in how many places."""
         hit = x.apply("equal", self.spread(y, x))
-        ties = hit.apply("sum", axis=self.axis, keep=True)
-        return self.spread(d, x) / ties * hit
+        return hit, hit.apply("sum", axis=self.axis, keep=True)
 
 
 @dataclass(frozen=True)

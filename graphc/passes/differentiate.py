@@ -30,7 +30,7 @@ from graphc.model.program import Program
 from graphc.ops.leaves import Item
 from graphc.passes.tiling import joined_tiles
 
-__all__ = ["Contribution", "Differentiate", "Gradients", "add_roots", "gradients"]
+__all__ = ["Contribution", "Differentiate", "Gradients", "add_roots", "between", "gradients"]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Gradients:
         """Gradients of Σ seed·node by each wanted node that is reached."""
         graph = builder.graph
         targets = set(wanted)
-        path = _between(graph, seeds, targets)
+        path = between(graph, seeds, targets)
         inside = {node.id for node in path}
         parts: dict[tuple[int, int], list[Value]] = {(id, 0): [v] for id, v in seeds.items()}
         found: dict[int, Value] = {}
@@ -223,7 +223,7 @@ class _Adjoint:
     slots: tuple[int, ...]
 
 
-def _between(graph: Graph, seeds: Iterable[int], targets: set[int]) -> list[Node]:
+def between(graph: Graph, seeds: Iterable[int], targets: set[int]) -> list[Node]:
     """Nodes on a path from a target to a seed, in topological order.
 
     Only real values carry a gradient: a label, an int or a truth value ends the path.

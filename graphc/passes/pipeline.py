@@ -23,6 +23,7 @@ from graphc.passes.products import GaussNewtonProducts, HessianProducts
 from graphc.passes.project import Project, has_choice
 from graphc.passes.regularize import Regularize
 from graphc.passes.rescale import rescaled
+from graphc.passes.second_order import BackpropagatedDiagonal, LayerCurvatures, LayerInputs
 from graphc.passes.simplify import Simplify
 from graphc.passes.stabilize import Stabilize
 from graphc.passes.updates import Updates
@@ -69,6 +70,13 @@ FORWARD: tuple[Pass, ...] = (
     *CLEAN,
 )
 """What losses, metrics and outputs share; each of them is fused alone."""
+
+ONCE: dict[str, Pass] = {
+    "backpropagated_diagonal": BackpropagatedDiagonal(),
+    "layer_inputs": LayerInputs(),
+    "layer_curvatures": LayerCurvatures(),
+}
+"""Those of PRODUCTS that are of the batch as it is, not of many examples or tangents at once."""
 
 Observer = Callable[[str, str, Program], None]
 """Told the part of the module, the pass that ran (empty at the start), and the program."""
@@ -154,6 +162,10 @@ def _product(
 
 def product_passes(name: str, cut: tuple[str, ...] = ()) -> tuple[Pass, ...]:
     """The passes behind one of PRODUCTS."""
+    head = (Regularize(), Project(training=False))
+    clean = (Inline(), DeadCode(), *CLEAN)
+    if name in ONCE:
+        return (*head, Stabilize(), ONCE[name], *clean)
     derive: Pass
     stable = Stabilize()
     if name == "per_example_gradients":
@@ -163,8 +175,7 @@ def product_passes(name: str, cut: tuple[str, ...] = ()) -> tuple[Pass, ...]:
     else:
         derive, over = GaussNewtonProducts(cut), Vectorize("tangents")
         stable = Stabilize(keep=cut, open_calls=False)  # the cut must still be there
-    head = (Regularize(), Project(training=False), stable)
-    return (*head, derive, Inline(), DeadCode(), *CLEAN, over, *CLEAN)
+    return (*head, stable, derive, *clean, over, *CLEAN)
 
 
 def _with_simple_inits(spec: ModelSpec) -> ModelSpec:

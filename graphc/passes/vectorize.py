@@ -31,7 +31,7 @@ from graphc.model.program import Program
 from graphc.ops.leaves import Dimension, Leaf, Tangent
 from graphc.ops.random import Draw
 
-__all__ = ["TANGENTS", "Vectorize"]
+__all__ = ["TANGENTS", "Vectorize", "over_tangents"]
 
 TANGENTS = "k′"
 """The symbolic dimension that counts tangents; no name of a model file has a prime."""
@@ -52,19 +52,28 @@ class Vectorize:
         batch = program.spec.batch if self.over == "examples" else TANGENTS
         if batch is None:
             raise TypeRuleError("E230", f"{program.spec.name} has no batch of examples")
-        walk = _Walk(batch, self.over == "examples")
+        one: dict[str, Size] = {batch: 1} if self.over == "examples" else {}
+        walk = _Walk(symbol(batch), one)
         walk.run(program.graph)
         roots = {key: walk.mapped_value(id).id for key, id in program.roots.items()}
         return Program(program.spec, walk.builder.graph, roots)
+
+
+def over_tangents(graph: Graph, size: Size) -> tuple[Graph, dict[int, int]]:
+    """A graph for ``size`` tangents at once, and where each node went. A node that depends on no
+    tangent has no new axis. TypeRuleError for an operator that has no rule."""
+    walk = _Walk(size, {})
+    walk.run(graph)
+    return walk.builder.graph, {id: value.id for id, value in walk.value.items()}
 
 
 class _Walk:
     """One way through a graph: for each node its value in the new graph, and whether it has the
     new axis."""
 
-    def __init__(self, batch: str, examples: bool) -> None:
-        self.size = symbol(batch)
-        self.one: dict[str, Size] = {batch: 1} if examples else {}
+    def __init__(self, size: Size, one: dict[str, Size]) -> None:
+        self.size = size
+        self.one = one
         self.builder = Builder(Graph())
         self.value: dict[int, Value] = {}
         self.mapped: set[int] = set()

@@ -77,7 +77,8 @@ def compile(
     example values of inputs. ``data`` is the folder that the data section's files lie in, or a
     file, or arrays by name, in place of those. ``products`` are functions that the module holds
     on request (``per_example_gradients``, ``hessian_vector_products``,
-    ``gauss_newton_products``); ``cut`` names the values between network and loss, the first
+    ``gauss_newton_products``, ``backpropagated_diagonal``, ``layer_inputs``,
+    ``layer_curvatures``); ``cut`` names the values between network and loss, the first
     arguments of the prelude's losses by default. Without ``fuse`` nothing is grouped, without
     ``reuse`` each array of a training step has memory of its own: slower, and the same numbers up
     to rounding. Raises CompileError for errors of the text,
@@ -287,6 +288,28 @@ class Model:
     ) -> Arrays:
         """The generalised Gauss-Newton matrix times k tangents, cut where ``compile`` was told."""
         return self._product("gauss_newton_products", state, batch, dict(tangents))
+
+    def backpropagated_diagonal(
+        self, state: Mapping[str, Array], batch: Mapping[str, ArrayLike]
+    ) -> Arrays:
+        """The diagonal of the objective's Hessian as LeCun, Denker and Solla (1990) propagate it
+        backwards, cross terms dropped: arrays of the parameters' shapes. Exact for penalties and
+        for the last linear layer before a loss."""
+        return self._product("backpropagated_diagonal", state, batch)
+
+    def layer_inputs(self, state: Mapping[str, Array], batch: Mapping[str, ArrayLike]) -> Arrays:
+        """What each weight W that is used once, in a linear map ``x @ W``, is multiplied by:
+        [rows, fan in], a row an example, times positions for a convolution. RunError for a model
+        without such weights."""
+        return self._product("layer_inputs", state, batch)
+
+    def layer_curvatures(
+        self, state: Mapping[str, Array], batch: Mapping[str, ArrayLike]
+    ) -> Arrays:
+        """For the same weights and rows n·∂²E/∂z², of z = x @ W, as the backpropagated diagonal
+        has it: [rows, fan out]. E is a mean over the n examples of the batch; n times it are
+        numbers of each example that batches of any size agree on."""
+        return self._product("layer_curvatures", state, batch)
 
     def _product(
         self, name: str, state: Mapping[str, Array], batch: Mapping[str, ArrayLike], *more: object

@@ -1,4 +1,5 @@
-"""Functions that a module holds on request: per-example gradients, products with tangents."""
+"""Functions that a module holds on request: per-example gradients, products with tangents, the
+diagonal of the Hessian propagated backwards and what it is made of."""
 
 from __future__ import annotations
 
@@ -24,14 +25,37 @@ _DOCS = {
     "gauss_newton_products": "The generalised Gauss-Newton matrix times each tangent",
 }
 _STEMS = {"hessian_vector_products": "Hv", "gauss_newton_products": "Gv"}
+_OF_BATCH = {
+    "per_example_gradients": (
+        "gradient",
+        "d",
+        "Gradients of the objective of each example alone: [n, …] by parameter.",
+    ),
+    "backpropagated_diagonal": (
+        "product",
+        "h",
+        "The diagonal of the objective's Hessian as it is propagated backwards, by parameter.",
+    ),
+    "layer_inputs": (
+        "product",
+        "x",
+        "What each weight of one linear map is multiplied by: [rows, fan in].",
+    ),
+    "layer_curvatures": (
+        "product",
+        "h",
+        "n times the second derivatives by the outputs of those maps: [rows, fan out].",
+    ),
+}
+"""Role of the roots, stem of their variables, docstring."""
 
 
 def print_products(w: Writer, programs: Programs) -> None:
     """Every function of ``programs.products``."""
     for name, program in programs.products.items():
-        if name == "per_example_gradients":
-            doc = "Gradients of the objective of each example alone: [n, …] by parameter."
-            _print(w, program, f"{name}(state, batch)", program.named("gradient"), "d", doc)
+        if name in _OF_BATCH:
+            role, stem, doc = _OF_BATCH[name]
+            _print(w, program, f"{name}(state, batch)", program.named(role), stem, doc)
         else:
             doc = f"{_DOCS[name]}, both [k, …] by parameter."
             head, stem = f"{name}(state, batch, tangents)", _STEMS[name]
