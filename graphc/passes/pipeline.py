@@ -163,7 +163,7 @@ def _product(
 def product_passes(name: str, cut: tuple[str, ...] = ()) -> tuple[Pass, ...]:
     """The passes behind one of PRODUCTS."""
     head = (Regularize(), Project(training=False))
-    clean = (Inline(), DeadCode(), *CLEAN)
+    clean: tuple[Pass, ...] = (Inline(), DeadCode(), *CLEAN)
     if name in ONCE:
         return (*head, Stabilize(), ONCE[name], *clean)
     derive: Pass

@@ -7,7 +7,6 @@ are exact also where that operand enters it in several ways, as x enters ``x * s
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, field
 
 from graphc.ir import Body, Builder, Call, Graph, Node, Operand, Size, Value, is_real
 from graphc.ops.leaves import Constant
@@ -35,40 +34,50 @@ def _pointwise_body(body: Body) -> bool:
     )
 
 
-@dataclass
 class Pieces:
     """The pieces of a graph along ``path``, the nodes on the ways that derivatives go.
 
-    A piece ends where what is not element-wise, or has another shape, reads it. It begins at its
-    sources: the ends of other pieces, and whatever is not element-wise.
+    A piece ends where what is not element-wise, has another shape or belongs to several pieces
+    reads it, so every node is in one piece. It begins at its sources: the ends of other pieces,
+    and whatever is not element-wise.
     """
 
-    graph: Graph
-    path: Container[int]
-    _ends: dict[int, bool] = field(default_factory=dict)
+    def __init__(self, graph: Graph, path: Container[int]) -> None:
+        self.graph = graph
+        self.path = path
+        self._end_of: dict[int, int] = {}
+        """The end of the piece that a node is in; of what is in none, the node itself."""
+        self._functions: set[int] = set()
+        for node in reversed(graph.topological()):
+            if node.id in path:
+                if is_pointwise(graph, node):
+                    self._functions.add(node.id)
+                self._end_of[node.id] = self._end(node)
+
+    def _end(self, node: Node) -> int:
+        if node.id not in self._functions:
+            return node.id
+        users = [user for user in self.graph.users(node.id) if user in self.path]
+        ends = {self._end_of[user] for user in users}
+        joins = len(ends) == 1 and all(
+            user in self._functions and self.graph[user].tensor.shape == node.tensor.shape
+            for user in users
+        )
+        return ends.pop() if joins else node.id
 
     def pointwise(self, id: int) -> bool:
-        return is_pointwise(self.graph, self.graph[id])
+        return id in self._functions
 
     def is_end(self, id: int) -> bool:
-        """Whether the value of a node is read outside pieces, or is no part of any."""
-        if id not in self._ends:
-            self._ends[id] = not self.pointwise(id) or self._is_read_outside(id)
-        return self._ends[id]
-
-    def _is_read_outside(self, id: int) -> bool:
-        shape = self.graph[id].tensor.shape
-        users = [user for user in self.graph.users(id) if user in self.path]
-        return not users or any(
-            not self.pointwise(user) or self.graph[user].tensor.shape != shape for user in users
-        )
+        """Whether a node is the end of a piece, or in none."""
+        return self._end_of[id] == id
 
     def members(self, end: int) -> list[Node]:
         """The nodes of the piece that ends at an element-wise node, in topological order."""
         found, around, stack = {end}, set[int](), [end]
         while stack:
             for id in self.graph[stack.pop()].inputs:
-                if id not in self.path or self.is_end(id):
+                if id not in self.path or self._end_of[id] != self._end_of[end]:
                     around.add(id)
                 elif id not in found:
                     found.add(id)
