@@ -85,7 +85,7 @@ def _truncated_newton(products: Any, gradient: Any) -> Any:
     enough = min(0.5, math.sqrt(norm)) * norm
     result, residual = np.zeros_like(gradient), gradient.copy()
     direction = -residual
-    for _ in range(min(gradient.size, 250)):
+    for _ in range(min(2 * gradient.size, 250)):
         product = products(direction[None])[0]
         curvature, square = float(direction @ product), float(residual @ residual)
         if not curvature > 0.0:
