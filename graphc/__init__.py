@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from graphc.schedule import CostReport
     from graphc.session import CompileError, Model, Run, RunError, compile, load
+    from graphc.session.curvature import curvature
     from graphc.session.explaining import explain
     from graphc.session.picture import Picture
     from graphc.session.pruning_shown import show_pruning
@@ -33,6 +34,7 @@ __all__ = [
     "RunError",
     "__version__",
     "compile",
+    "curvature",
     "explain",
     "load",
     "render",
@@ -46,6 +48,7 @@ __all__ = [
 _ELSEWHERE = {
     "CostReport": "graphc.schedule",
     "Picture": "graphc.session.picture",
+    "curvature": "graphc.session.curvature",
     "explain": "graphc.session.explaining",
     "render": "graphc.session.rendering",
     "show_curves": "graphc.session.showing",

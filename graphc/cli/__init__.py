@@ -32,6 +32,7 @@ COMMANDS = (
     "render",
     "doc",
     "gradcheck",
+    "curvature",
     "prune",
 )
 INTERRUPTED = 130

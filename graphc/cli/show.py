@@ -101,7 +101,7 @@ def command(
     if terminal.json:
         terminal.say_json({"ok": True, "file": str(target), **plot.as_json()})
     elif not terminal.quiet:
-        _say_drawn(plot, target, terminal)
+        _say_drawn(plot, found.path, target, terminal)
 
 
 def _check_usage(name: str | None, of_images: bool, surface: bool, has_grid: bool) -> None:
@@ -113,7 +113,7 @@ def _check_usage(name: str | None, of_images: bool, surface: bool, has_grid: boo
         raise click.UsageError("--grid goes with --surface")
 
 
-def _say_drawn(plot: Plot, target: Path, terminal: Terminal) -> None:
+def _say_drawn(plot: Plot, run: Path | None, target: Path, terminal: Terminal) -> None:
     for note in plot.notes:
         terminal.say_error(f"note: {note}")
     whole = {
@@ -122,4 +122,4 @@ def _say_drawn(plot: Plot, target: Path, terminal: Terminal) -> None:
         "pruning": "the pruning",
     }
     what = whole.get(plot.kind) or str(plot.facts["name"])
-    terminal.say_error(f"drew {what} of {plot.run.path} in {target}")
+    terminal.say_error(f"drew {what} of {run} in {target}")

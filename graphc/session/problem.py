@@ -166,17 +166,33 @@ class Objective:
         return total / self.examples.count, gradient / self.examples.count
 
     def example_gradients(self, vector: Vector) -> Iterator[Matrix]:
+        """Gradients of each example's objective alone, some rows at a time."""
+        for batch, gradients in self.batches_with_gradients(vector):
+            yield gradients(batch)
+
+    def batches_with_gradients(
+        self, vector: Vector
+    ) -> Iterator[tuple[Arrays, Callable[[Arrays], Matrix]]]:
+        """Batches small enough for the gradients of each example, and what gives these [m, n] for
+        such a batch."""
         state = self.at(vector)
+
+        def single(one: Arrays) -> Matrix:
+            return self.layout.pack(gradients_of(self.module, state, one)[1])[None]
+
         if self.model.spec.batch is None:
             for batch, _ in self.batches():
-                yield self.layout.pack(gradients_of(self.module, state, batch)[1])[None]
+                yield batch, single
             return
         module, footprint = self._with("per_example_gradients")
+
+        def gradients(some: Arrays) -> Matrix:
+            with computing():
+                return self.layout.pack_rows(module.per_example_gradients(state, some))
+
         rows = largest(self.batch_size, lambda n: self._bytes(footprint, n) <= self._memory)
         for batch, _ in self.batches(rows):
-            with computing():
-                arrays = module.per_example_gradients(state, batch)
-            yield self.layout.pack_rows(arrays)
+            yield batch, gradients
 
     def backpropagated(self, vector: Vector) -> Vector:
         state, total = self.at(vector), np.zeros(self.layout.size)
@@ -187,15 +203,17 @@ class Objective:
         return total / self.examples.count
 
     def layers(self, vector: Vector) -> Iterator[Mapping[str, LayerSample]]:
-        """Curvatures are of the mean over a batch as the compiler gives them; here of E."""
+        """By the name of each weight of one linear map; a batch's curvatures are those of its
+        examples' own objectives, of which E is the mean."""
         state = self.at(vector)
         inputs, curvatures = self._with("layer_inputs")[0], self._with("layer_curvatures")[0]
-        for batch, size in self.batches():
+        for batch, _ in self.batches():
             with computing():
                 given = inputs.layer_inputs(state, batch)
                 found = curvatures.layer_curvatures(state, batch)
-            share = size / self.examples.count
-            yield {name: LayerSample(given[name], found[name] * share) for name in given}
+            yield {
+                name: LayerSample(given[name], found[name] / self.examples.count) for name in given
+            }
 
     def _product(self, name: str) -> Callable[[Vector, Matrix], Matrix]:
         def product(vector: Vector, tangents: Matrix) -> Matrix:

@@ -57,7 +57,7 @@ class Plot:
 
     kind: str
     name: str
-    run: Run = field(repr=False)
+    run: Run | None = field(repr=False)
     figure: Figure = field(repr=False)
     heading: Heading = field(repr=False)
     facts: dict[str, Any]
@@ -85,7 +85,7 @@ class Plot:
 
     def as_json(self) -> dict[str, Any]:
         """What was drawn, for a machine."""
-        path = None if self.run.path is None else str(self.run.path)
+        path = None if self.run is None or self.run.path is None else str(self.run.path)
         return {"kind": self.kind, "run": path, **self.facts, "notes": list(self.notes)}
 
     def _repr_svg_(self) -> str:
