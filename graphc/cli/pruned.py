@@ -59,20 +59,19 @@ def show_pruning(found: Pruning, terminal: Terminal) -> None:
         terminal.say(line)
     terminal.say("")
     show_scores(found.scores, terminal)
-    for line in found.compaction:
-        terminal.say(line)
     run = found.run.path
     if run is None:
         return
     terminal.say(f"\nthe pruned run is in {run}")
-    if terminal.quiet:
-        return
-    terminal.say(f"  graphc eval {run}")
-    terminal.say(f"  graphc render {run} --view removed")
-    terminal.say(f"  graphc show {run} --pruning")
-    terminal.say(f"  graphc train --resume {run}")
+    if not terminal.quiet:
+        terminal.say(f"  graphc eval {run}")
+        terminal.say(f"  graphc render {run} --view removed")
+        terminal.say(f"  graphc show {run} --pruning")
+        terminal.say(f"  graphc train --resume {run}")
     if found.compacted is not None:
-        terminal.say(f"the smaller model is in {found.compacted.path}")
+        terminal.say(f"\nwhole units are dead; the model without them is in {found.compacted.path}")
+        for line in found.compaction:
+            terminal.say(f"  {line}")
 
 
 def _scores(event: Event) -> dict[str, float]:

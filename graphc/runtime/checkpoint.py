@@ -81,8 +81,9 @@ def save_checkpoint(path: Path, state: Arrays, info: CheckpointInfo) -> None:
     """Write state and metadata at ``path``. RunError when the disk does not let it."""
     told = dataclasses.asdict(info)
     tensors, packed = pack({name: _plain(array) for name, array in state.items()})
+    told["format"] = SPARSE if packed else min(info.format, FORMAT)
     if packed:
-        told.update(format=SPARSE, sparse=packed)
+        told["sparse"] = packed
     metadata = json.dumps(json_ready(told), allow_nan=False)
     write_atomic(path, serialize_tensors(tensors, {_KEY: metadata}))
 

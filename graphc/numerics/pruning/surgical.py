@@ -24,6 +24,8 @@ class Surgical:
 
     candidates: Candidates
     build: Build
+    predicts: bool = True
+    """Whether saliencies are rises of the objective itself."""
     inverse: Inverse = field(init=False)
 
     def prepare(self, theta: Vector, alive: Mask) -> Sequence[Check]:
@@ -70,4 +72,4 @@ class Surgical:
     def _result(self, after: Vector, predicted: float) -> Removal:
         left = np.array(self.inverse.alive)
         after[~left] = 0.0
-        return Removal(after, left, predicted)
+        return Removal(after, left, predicted if self.predicts else None)

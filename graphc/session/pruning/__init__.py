@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +25,8 @@ from graphc.numerics.vectors import Vector
 from graphc.runtime import Arrays, RunError, RunFolder
 from graphc.runtime.checkpoint import CheckpointInfo, signature_digest
 from graphc.runtime.wording import listing
+from graphc.session import compacting
+from graphc.session.compact_runs import save_compacted
 from graphc.session.masking import masks_of, state_with_masks
 from graphc.session.model import Model
 from graphc.session.parts import DataLike
@@ -90,6 +92,7 @@ class Pruning:
             **self.summary,
             "held": self.scores,
             "compacted": None if self.compacted is None else str(self.compacted.path),
+            "compaction": list(self.compaction),
         }
 
 
@@ -110,7 +113,8 @@ def prune(
     ``options`` are keys of that section and override it: ``prune(run, method="obs",
     sparsity=0.8)``. ``folder`` is where the pruned run is kept: beside the run by default, False
     for nowhere. ``strict`` ends pruning at the first check that fails. ``report`` is told of each
-    deletion and retraining. Ctrl-C ends with what has been pruned so far.
+    deletion and retraining. Ctrl-C ends with what has been pruned so far. Where whole units are
+    dead, ``compact`` makes a smaller model of the pruned one, as a run of its own beside it.
 
     RunError for terms that cannot be met: a method that does not fit the network (with the memory
     and the time that it would take, and the one that fits), a sparsity that cannot be reached, a
@@ -124,7 +128,8 @@ def prune(
     if folder is False:
         return job.run(None, report)
     with _folder(job, folder) as kept:
-        return job.run(kept, report)
+        found = job.run(kept, report)
+    return _compacted(found) if compact else found
 
 
 class _Job:
@@ -225,6 +230,21 @@ class _Job:
 
     def _held(self, state: Arrays) -> dict[str, Any]:
         return held_scores(self.model, self.network.module, self.network.parts, state)
+
+
+def _compacted(found: Pruning) -> Pruning:
+    """With a smaller model as a run of its own, where whole units are dead."""
+    if found.summary["stopped"] == "interrupted":
+        return found
+    notes: list[str] = []
+    smaller = compacting.compact(found.run, tell=notes.append)
+    if smaller is None:
+        return replace(found, compaction=tuple(notes))
+    lines = [f"{layer.title}: {layer.before} -> {layer.after} units" for layer in smaller.layers]
+    sizes = (("parameters", smaller.parameters), ("bytes of weights", smaller.weights_size))
+    lines += [f"{what} {before:,} -> {after:,}" for what, (before, after) in sizes]
+    run = save_compacted(smaller, found.run)
+    return replace(found, compacted=run, compaction=(*lines, *notes))
 
 
 @contextlib.contextmanager

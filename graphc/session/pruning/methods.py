@@ -56,7 +56,7 @@ def make_method(settled: Settled, network: Network, candidates: Candidates) -> M
     if settled.curvature == "exact":
         return Surgical(candidates, _exact(settled, network, candidates))
     if settled.curvature == "fisher":
-        return Surgical(candidates, _fisher(settled, network, candidates))
+        return Surgical(candidates, _fisher(settled, network, candidates), predicts=False)
     return _rows(settled, network, candidates)
 
 

@@ -66,7 +66,7 @@ def _schedule(plan: PrunePlan, curvature: str | None, layout: Layout) -> Schedul
         return "geometric"
     if plan.schedule is not None:
         return plan.schedule
-    if curvature == "rows":
+    if curvature in ("rows", "fisher"):
         return "one_shot"
     if plan.method in ("obs", "obd") and layout.size <= ONE_BY_ONE:
         return "recompute"
