@@ -15,7 +15,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from graphc.numerics.pruning.definite import damp, inverted
+from graphc.numerics.pruning.definite import NotPositiveDefinite, damp, inverted
 from graphc.numerics.pruning.inverse import BlockInverse, Booleans, chosen, subtract_gram
 from graphc.numerics.vectors import Matrix
 
@@ -58,14 +58,18 @@ class FisherInverse(BlockInverse):
         sums = 3 * examples > 2 * size
         blocks = np.zeros((padded.size // size, size, size))
         blocks[:, np.arange(size), np.arange(size)] = 0.0 if sums else 1.0 / damping
-        seen = 0
+        seen, squares = 0, np.zeros(held.size)
         for rows in gradients:
             if rows.ndim != 2 or rows.shape[1] != n or not np.isfinite(rows).all():
                 raise ValueError(f"gradients must be finite rows of {n} numbers")
             seen += len(rows)
+            squares += np.square(rows[:, held]).sum(axis=0)
             (_sum if sums else _recur)(blocks, rows[:, held], examples)
         if seen != examples:
             raise ValueError(f"{seen} gradients came for {examples} examples")
+        scale = float(squares.max(initial=0.0)) / max(1, examples)
+        if damping <= size * np.finfo(np.float64).eps * scale:
+            raise NotPositiveDefinite(0.0, 1e-10 * scale)
         for block in blocks if sums else ():
             np.negative(block, out=block)
             damp(block, damping)
