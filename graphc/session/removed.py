@@ -90,9 +90,9 @@ def draw_removed(run: Run) -> Picture:
 
 
 LEGEND = (
-    "solid: kept, the thicker the larger; red with a pointed head: positive, blue with a round "
-    "one: negative",
-    "dashed: removed; grey: dead, no way leads from an input through it to an output",
+    "solid: kept, the thicker the larger; dashed: removed",
+    "red with a pointed head: positive; blue with a round one: negative",
+    "grey: dead, no way leads from an input through it to an output",
 )
 """How to read units and connections."""
 

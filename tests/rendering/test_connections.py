@@ -69,6 +69,8 @@ def test_a_network_for_monks_is_readable(left):
         assert all(arrow.label for arrow in kept)
     if left == 58:
         assert not any(arrow.label for arrow in kept)
+    told = "a connection tells its value to who points at it" in placed.diagram.notes
+    assert told == (bool(kept) and not kept[0].label)
 
 
 @settings(max_examples=25, deadline=None)

@@ -33,6 +33,7 @@ GAP, LOOSEST = 12.0, 60.0
 NEAREST, FARTHEST = 190.0, 520.0
 """Pixels between columns: as far apart as the values need."""
 LONGEST_NAME = 24
+IN_TIPS = "a connection tells its value to who points at it"
 
 Reals = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
@@ -75,14 +76,14 @@ def draw_connections(
     arrows = _arrows(columns, layers)
     boxes = tuple(box for column in columns for box in column)
     diagram = Diagram(title, boxes, arrows, notes=tuple(notes), direction="right")
-    gaps = [NEAREST] * len(layers)
-    while True:
+    if any(arrow.label for arrow in arrows):
+        gaps = [NEAREST] * len(layers)
         placed, crossed = _placed(diagram, columns, gaps)
+        while crossed and all(gaps[level] < FARTHEST for level in crossed):
+            gaps = [gap * 1.25 if i in crossed else gap for i, gap in enumerate(gaps)]
+            placed, crossed = _placed(diagram, columns, gaps)
         if not crossed:
             return placed
-        if any(gaps[level] >= FARTHEST for level in crossed):
-            break
-        gaps = [gap * 1.25 if i in crossed else gap for i, gap in enumerate(gaps)]
     return _placed(_without_values(diagram), columns, [NEAREST] * len(layers))[0]
 
 
@@ -105,7 +106,8 @@ def _unit(
     if layer.bias is not None:
         kept = layer.bias_kept is None or bool(layer.bias_kept[i])
         lines.append(_bias(float(layer.bias[i]), kept))
-        tip.append(Line(f"bias = {float(layer.bias[i])!r}" if kept else "bias removed", "value"))
+        if kept:
+            tip.append(Line(f"bias = {float(layer.bias[i])!r}", "value"))
     if not alive:
         lines.append(Line("dead", "type"))
         way = "from here to an output" if reached else "here from an input"
@@ -148,7 +150,11 @@ def _short(value: float) -> str:
 
 
 def _without_values(diagram: Diagram) -> Diagram:
-    return replace(diagram, arrows=tuple(replace(arrow, label=()) for arrow in diagram.arrows))
+    """The values in tips alone, with a word about that if there are any."""
+    arrows = tuple(replace(arrow, label=()) for arrow in diagram.arrows)
+    some = any(arrow.kind == "weight" for arrow in arrows)
+    notes = (*diagram.notes, *([IN_TIPS] if some else []))
+    return replace(diagram, arrows=arrows, notes=notes)
 
 
 # ------------------------------------------------------------------------------- places

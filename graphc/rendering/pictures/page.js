@@ -129,12 +129,14 @@
   }
 
   function readArrows() {
-    for (const element of graph.querySelectorAll(".arrow")) {
+    // What was removed from a network leads nowhere.
+    for (const element of graph.querySelectorAll(".arrow:not(.removed)")) {
       const { tail, head } = element.dataset;
       const forward = element.classList.contains("forward");
       const again = element.classList.contains("again");
       const tip = takeTitle(element).split("\n").filter(Boolean);
-      const lines = tip.map((line) => ["gradient", line]);
+      const role = element.classList.contains("weight") ? "value" : "gradient";
+      const lines = tip.map((line) => [role, line]);
       if (lines.length) element.prepend(...hitPaths(element));
       arrows.set(element.id, { key: element.id, element, tail, head, forward, again, lines });
     }
