@@ -92,6 +92,19 @@ class Einsum(Operator):
         kept = tuple(s if a in known else 1 for a, s in zip(terms[i], shape, strict=True))
         return gradient.apply("reshape", shape=kept).apply("broadcast", shape=shape)
 
+    def squared_vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> Value | None:
+        """A letter that the other operands alone hold is summed before squares are taken."""
+        terms, output = split_equation(self.equation)
+        others = [j for j in range(len(terms)) if j != i]
+        letters = dict.fromkeys("".join(terms[j] for j in others))
+        kept = "".join(letter for letter in letters if letter in terms[i] + output)
+        if len(kept) == len(letters):
+            return super().squared_vjp(i, xs, y, d)
+        equation = f"{','.join(terms[j] for j in others)}->{kept}"
+        first, *rest = (xs[j] for j in others)
+        local = first.apply("einsum", *rest, equation=equation)
+        return Einsum(f"{terms[i]},{kept}->{output}").squared_vjp(0, (xs[i], local), y, d)
+
     def vectorize(self, size: Size, xs: tuple[Value, ...], mapped: tuple[bool, ...]) -> Value:
         terms, output = split_equation(self.equation)
         new = next(letter for letter in ascii_letters if letter not in self.equation)

@@ -30,11 +30,12 @@ from graphc.ops.leaves import Tangent
 from graphc.ops.logic import Cast, StopGradient, Where
 from graphc.ops.reductions import Sum
 from graphc.ops.shapes import Reshape, Transpose
+from graphc.passes.cleanup import CommonSubexpressions
 from graphc.passes.differentiate import gradients
 from graphc.passes.pointwise import Pieces, is_pointwise
 from graphc.passes.vectorize import over_tangents
 
-__all__ = ["is_whole_loss", "loss_derivatives", "open_program"]
+__all__ = ["is_whole_loss", "loss_derivatives", "opened"]
 
 ONE_WAY = (Sum, Reshape, Transpose, Index, Pick)
 """Linear operators that take each element to one element of the result at most."""
@@ -42,13 +43,15 @@ SUMS = (*ONE_WAY, Add, Subtract, Negative, Cast)
 """Linear in all their operands together."""
 
 
-def open_program(program: Program) -> None:
-    """Inline every call but element-wise functions and the losses that stay whole."""
+def opened(program: Program) -> Program:
+    """The program with every call inlined but element-wise functions and the losses that stay
+    whole. What is written twice is one value."""
     program.roots = inline_calls(
         program.graph,
         program.roots,
-        when=lambda node, call: not is_whole_loss(node) and not is_pointwise(program.graph, node),
+        when=lambda node, _: not is_whole_loss(node) and not is_pointwise(program.graph, node),
     )
+    return CommonSubexpressions().apply(program)
 
 
 def is_whole_loss(node: Node) -> bool:
@@ -63,9 +66,9 @@ def is_whole_loss(node: Node) -> bool:
 def _goes_one_way(body: Body) -> bool:
     graph = body.graph.copy()
     roots = {("result", str(i)): id for i, id in enumerate(body.results)}
-    opened = inline_calls(graph, roots, when=lambda node, _: not is_pointwise(graph, node))
+    results = inline_calls(graph, roots, when=lambda node, _: not is_pointwise(graph, node))
     reals = [id for id in body.operands if is_real(graph[id].type)]
-    return all(_Ways(graph, id).are_single(end) for id in reals for end in opened.values())
+    return all(_Ways(graph, id).are_single(end) for id in reals for end in results.values())
 
 
 class _Ways:

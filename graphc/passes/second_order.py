@@ -18,7 +18,7 @@ from graphc.model.program import Program
 from graphc.ops.leaves import Dimension
 from graphc.passes.differentiate import add_roots, between, gradients
 from graphc.passes.layer_maps import layer_maps
-from graphc.passes.loss_pieces import loss_derivatives, open_program
+from graphc.passes.loss_pieces import loss_derivatives, opened
 from graphc.passes.pointwise import Pieces
 
 __all__ = ["BackpropagatedDiagonal", "LayerCurvatures", "LayerInputs", "backpropagated"]
@@ -31,7 +31,7 @@ class BackpropagatedDiagonal:
     name: ClassVar[str] = "backpropagated_diagonal"
 
     def apply(self, program: Program) -> Program:
-        open_program(program)
+        program = opened(program)
         builder = Builder(program.graph, Origin(made_by=self.name))
         found = backpropagated(program, builder)
         program.roots = {}
@@ -51,7 +51,7 @@ class LayerInputs:
     name: ClassVar[str] = "layer_inputs"
 
     def apply(self, program: Program) -> Program:
-        open_program(program)
+        program = opened(program)
         builder = Builder(program.graph, Origin(made_by=self.name))
         maps = _expected_maps(program)
         program.roots = {
@@ -75,7 +75,7 @@ class LayerCurvatures:
     name: ClassVar[str] = "layer_curvatures"
 
     def apply(self, program: Program) -> Program:
-        open_program(program)
+        program = opened(program)
         builder = Builder(program.graph, Origin(made_by=self.name))
         maps = _expected_maps(program)
         found = backpropagated(program, builder)
@@ -115,7 +115,7 @@ def _examples(program: Program, builder: Builder) -> Value:
 
 def backpropagated(program: Program, builder: Builder) -> dict[int, Value]:
     """h of the parameters, and of what is not inside an element-wise function, by node; those
-    that are 0 may be left out. The program is one of :func:`open_program`."""
+    that are 0 may be left out. The program is one of :func:`opened`."""
     objective = program.roots["objective", ""]
     path = between(program.graph, [objective], set(program.learned_nodes.values()))
     walk = _Walk(program, builder, path)
