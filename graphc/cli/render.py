@@ -60,7 +60,8 @@ def command(
     """
     from graphc.rendering.pictures.engines import start_early
 
-    if out is None or not out.lower().endswith((".dot", ".gv", ".pdf")):
+    placed = view != "removed"  # graphc places networks and matrices itself
+    if placed and (out is None or not out.lower().endswith((".dot", ".gv", ".pdf"))):
         start_early()
     from graphc.session.rendering import as_json, render
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import graphc
+
 TEXT = """
 model small
 input x: real[n, 2]
@@ -51,3 +53,13 @@ def test_a_pruning_is_drawn(say, small):
     assert say("show", small, "--pruning", "--json").json["left"] == 8
     assert say("show", small, "--pruning", "--surface").status == 2
     assert say("show", small, "--pruning", "z.dense1.W").status == 2
+
+
+def test_what_was_removed_is_drawn(say, here):
+    model = graphc.compile(TEXT).with_masks()
+    run = model.train(folder="runs/small-1-pruned-1")
+    assert say("render", run.path, "--view", "removed", "--json").json["arrows"] == 6
+    said = say("render", run.path, "--view", "removed", "-o", "left.html")
+    assert said.out == "drew the picture of small-1-pruned-1: what pruning removed in left.html\n"
+    assert "weights: 9 of 9 left (100%)" in said.err
+    assert "unit-1-0" in Path("left.html").read_text("utf-8")
