@@ -53,6 +53,11 @@ __all__ = [
 ]
 
 
+SAVE_SECONDS = 1.0
+"""Epochs that are one iteration of a line search may be very short: their checkpoints are written
+that often, and when the run ends."""
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """How long and on what terms.
@@ -181,6 +186,9 @@ class _Run:
         self.history: list[EpochRecord] = []
         self.gradient_norm: float | None = None
         self.converged = False
+        self.saved_best = best.epoch if best else 0
+        self.unsaved: EpochRecord | None = None
+        self.saved = time.perf_counter()
         self.batch, self.steps = step_sizes(module.signature, parts.train.count, config.batch)
 
     def go(self) -> TrainResult:
@@ -200,6 +208,8 @@ class _Run:
                 stopped = self._epochs(trainer)
             except KeyboardInterrupt:
                 stopped = "interrupted"
+            finally:
+                self._save()
             result = self._result(stopped)
             self.reporter.finish(result)
         finally:
@@ -245,7 +255,7 @@ class _Run:
             best=is_better(value, self.best, self.config.mode) or (descends and scores is None),
             seconds=time.perf_counter() - began,
         )
-        self._commit(record, state)
+        self._commit(record, state, seldom=descends)
         self.converged = getattr(trainer, "converged", False)
         self.gradient_norm = getattr(trainer, "gradient_norm", None)
 
@@ -282,22 +292,37 @@ class _Run:
             return None
         return evaluate_examples(self.module, state, self.parts.validation, self.config.batch)
 
-    def _commit(self, record: EpochRecord, state: Arrays) -> None:
-        """Take an epoch into the run. `last` is written after all else: a run that is killed
-        before it repeats the epoch when it is resumed, and writes the same again."""
-        best = Best(record.epoch, record.value, state) if record.best else self.best
+    def _commit(self, record: EpochRecord, state: Arrays, *, seldom: bool) -> None:
+        """Take an epoch into the run; with ``seldom`` its checkpoints may be written later."""
         with uninterrupted():
             if self.folder is not None:
-                info = self._info(state, record.epoch, record.value, best)
                 self.folder.append_epoch(record.as_json())
-                if record.best:
-                    self.folder.save_best(state, info)
-                self.folder.save_last(state, info)
-            self.best = best
+            if record.best:
+                self.best = Best(record.epoch, record.value, state)
             self.last = state
             self.epoch = record.epoch
             self.history.append(record)
+            self.unsaved = record
+            if not seldom or time.perf_counter() - self.saved >= SAVE_SECONDS:
+                self._save()
         self.reporter.epoch(record)
+
+    def _save(self) -> None:
+        """Write the checkpoints of the newest epoch, where that has not been done. `last` comes
+        after all else: a run that is killed before it repeats the epochs since the one before when
+        it is resumed, and writes the same again."""
+        record, self.unsaved, self.saved = self.unsaved, None, time.perf_counter()
+        if self.folder is None or record is None:
+            return
+        best = self.best
+        with uninterrupted():
+            if best is not None and best.epoch > self.saved_best:
+                self.saved_best = best.epoch
+                info = self._info(best.state, best.epoch, best.value, best)
+                self.folder.save_best(best.state, info)
+            self.folder.save_last(
+                self.last, self._info(self.last, record.epoch, record.value, best)
+            )
 
     def _expect_finite(self, state: Arrays, when: str) -> None:
         name = not_finite(state, self.module.signature)
