@@ -91,3 +91,5 @@ def test_dot_has_the_same_signs():
     assert text.count("style=dashed") == 5
     assert text.count("arrowhead=dot") == 2
     assert text.count("arrowhead=normal") == 1
+    assert "2 · x1" in text
+    assert "−4 · a1" in text

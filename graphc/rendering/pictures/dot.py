@@ -41,6 +41,8 @@ def to_dot(diagram: Diagram, moment: Moment | None = None) -> str:
         hidden = frozenset(keys) - moment.arrows
         diagram = _at(diagram, moment)
 
+    network = any(arrow.kind in ("weight", "removed") for arrow in diagram.arrows)
+    diagram = _listed(diagram) if network else diagram
     title = _table([Line(diagram.title, "name")], _notes(diagram.notes))
     rank = "LR" if diagram.direction == "right" else "TB"
     graph = Digraph(
@@ -57,6 +59,8 @@ def to_dot(diagram: Diagram, moment: Moment | None = None) -> str:
         node_attr={"shape": "plain", "fontname": FACE, "fontsize": "12"},
         edge_attr={"fontname": FACE, "fontsize": "11", "arrowsize": "0.8"},
     )
+    if network:
+        graph.attr("graph", splines="line", ranksep="2.6", outputorder="edgesfirst")
     _frames(graph, diagram, "")
     for box in diagram.boxes:
         if not box.frame:
@@ -87,6 +91,19 @@ def _at(diagram: Diagram, moment: Moment) -> Diagram:
         boxes.append(replace(box, lines=lines, kind=kind))
     notes = (*diagram.notes, moment.title, *moment.caption)
     return replace(diagram, boxes=tuple(boxes), notes=notes)
+
+
+def _listed(diagram: Diagram) -> Diagram:
+    """A network whose units list the values of their weights: Graphviz lays labels of straight
+    lines beside others."""
+    names = {box.key: box.name for box in diagram.boxes}
+    values: dict[str, list[Line]] = {}
+    for arrow in diagram.arrows:
+        told = [Line(f"{line.text} · {names[arrow.tail]}", "formula") for line in arrow.label]
+        values.setdefault(arrow.head, []).extend(told)
+    boxes = (replace(b, lines=(*b.lines, *values.get(b.key, ()))) for b in diagram.boxes)
+    arrows = (replace(arrow, label=()) for arrow in diagram.arrows)
+    return replace(diagram, boxes=tuple(boxes), arrows=tuple(arrows))
 
 
 def _frames(graph: Any, diagram: Diagram, parent: str) -> None:
