@@ -40,7 +40,8 @@ __all__ = ["command"]
     "products",
     multiple=True,
     metavar="NAME",
-    help="Add per_example_gradients, hessian_vector_products or gauss_newton_products.",
+    help="Add per_example_gradients, hessian_vector_products, gauss_newton_products, "
+    "backpropagated_diagonal, layer_inputs or layer_curvatures.",
 )
 @click.option(
     "--cut",

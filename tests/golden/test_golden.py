@@ -32,6 +32,7 @@ z = x @ w + b
 loss bce = binary_cross_entropy(z, y)
 """
 PRODUCTS = ("per_example_gradients", "hessian_vector_products", "gauss_newton_products")
+SECOND_ORDER = ("backpropagated_diagonal", "layer_inputs", "layer_curvatures")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -40,16 +41,20 @@ def test_model(name: str, tmp_path: Path, request: pytest.FixtureRequest):
     expect_golden(name, source if name == WHOLE else cut(source), request)
 
 
-def test_functions_on_request(request: pytest.FixtureRequest):
+@pytest.mark.parametrize(
+    ("golden", "names"), [("products", PRODUCTS), ("second_order", SECOND_ORDER)]
+)
+def test_functions_on_request(golden: str, names: tuple[str, ...], request: pytest.FixtureRequest):
     """The three functions alone: the rest of the module is that of any other."""
-    found = parts(graphc.compile(TINY, products=PRODUCTS).source)
-    expect_golden("products", "".join(found[name] for name in PRODUCTS).lstrip(), request)
+    found = parts(graphc.compile(TINY, products=names).source)
+    expect_golden(golden, "".join(found[name] for name in names).lstrip(), request)
 
 
 def test_every_golden_is_of_something_there_is():
     assert {path.name.removesuffix(".py.txt") for path in HERE.glob("*.txt")} == {
         *NAMES,
         "products",
+        "second_order",
     }
 
 
