@@ -130,7 +130,6 @@ class BlockInverse:
             block[:, places] = 0.0
             rise += part_rise
         self.alive[gone] = self.candidates[gone] = False
-        step[~self.alive] = 0.0
         step[gone] = -theta[gone]
         self._shrink()
         return Deletion(tuple(int(i) for i in gone), rise, step)
@@ -177,9 +176,8 @@ class BlockInverse:
         smaller = np.empty((len(order), width, width))
         for target, block, places in zip(smaller, self._blocks, order, strict=True):
             target[:] = block[np.ix_(places, places)]
-        held = np.where(living, self._held, -1)
         self._blocks = smaller
-        self._hold(np.take_along_axis(held, order, axis=1))
+        self._hold(np.take_along_axis(self._held, order, axis=1))
 
 
 def chosen(n: int, alive: Booleans | None, candidates: Booleans | None) -> tuple[Booleans, ...]:

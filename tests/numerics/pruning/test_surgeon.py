@@ -99,7 +99,7 @@ def test_hundreds_of_downdates_equal_an_inversion():
 
 def test_deletions_go_on_after_a_refresh():
     hessian, theta = positive_definite(7, 3)
-    fresh, plain = Surgeon(hessian), Surgeon(hessian)
+    fresh, plain = Surgeon(hessian, damping=0.2), Surgeon(hessian, damping=0.2)
     for surgeon in (fresh, plain):
         surgeon.delete(2, theta)
     fresh.refresh()
@@ -165,6 +165,7 @@ def test_the_residual_finds_a_hessian_that_the_inverse_is_not_of():
         (np.array([[1.0, 2.0], [2.0, 1.0]]), -1.0),
         (np.ones((3, 3)), 0.0),
         (np.zeros((2, 2)), 0.0),
+        (np.diag([1.0, 1e-17]), 0.0),  # a factor exists, but of rounding
         (np.diag([1.0, -1e-3]), -1e-3),
     ],
 )
