@@ -18,6 +18,7 @@ from graphc.passes.differentiate import Differentiate
 from graphc.passes.fuse import Fuse
 from graphc.passes.inline import Inline
 from graphc.passes.invert import restore_program
+from graphc.passes.loss_pieces import is_whole_loss
 from graphc.passes.masks import Masks
 from graphc.passes.products import GaussNewtonProducts, HessianProducts
 from graphc.passes.project import Project, has_choice
@@ -165,7 +166,7 @@ def product_passes(name: str, cut: tuple[str, ...] = ()) -> tuple[Pass, ...]:
     head = (Regularize(), Project(training=False))
     clean: tuple[Pass, ...] = (Inline(), DeadCode(), *CLEAN)
     if name in ONCE:
-        return (*head, Stabilize(), ONCE[name], *clean)
+        return (*head, Stabilize(closed=is_whole_loss), ONCE[name], *clean)
     derive: Pass
     stable = Stabilize()
     if name == "per_example_gradients":

@@ -29,12 +29,13 @@ class Stabilize:
     """Rewrite every formula that has a stable form, in calls too.
 
     Values named in ``keep`` stay and are not looked through; with ``open_calls`` false no call is
-    opened for what is given to it.
+    opened for what is given to it, and never one for which ``closed`` holds.
     """
 
     name: ClassVar[str] = "stabilize"
     keep: tuple[str, ...] = ()
     open_calls: bool = True
+    closed: Callable[[Node], bool] | None = None
 
     def apply(self, program: Program) -> Program:
         rewriter = _Rewriter(self)
@@ -99,7 +100,8 @@ class _Rewriter:
         changed = body is not call.body
         if changed:
             forms.graph.set_op(node.id, replace(call, body=body))
-        if not self.options.open_calls:
+        closed = self.options.closed
+        if not self.options.open_calls or (closed is not None and closed(node)):
             return changed
         with forms.builder.at(node.origin):
             logs = [forms.log(node.inputs[i]) for i in sorted(self.sought(body))]

@@ -35,7 +35,7 @@ LOSSES = {
     "squared_multiclass_hinge(reshape{[-1, 2, 2]}(z), y)": "label{2}[n, 2]",
     "gaussian_nll(z[:, :2], z[:, 2:], y)": "real[n, 2]",
     "kl_gaussian(z[:, :2], z[:, 2:])": LABELS,
-    "gaussian_nll_full(z[:, :1], expand{-1}(exp(z[:, 1:2])), z[:, 2:3])": LABELS,
+    "gaussian_nll_full(y / 2, reshape{[-1, 2, 2]}(exp(z)), y)": "real[n, 2]",
     "0.3 * cross_entropy(z, y) - 2 * squared_multiclass_hinge(z, y)": LABELS,
 }
 """A loss of z [n, 4], and the type of its target."""
@@ -92,6 +92,12 @@ def check_exact(source: str, **options):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_one_linear_layer_before_a_loss_is_exact(loss: str):
     check_exact(text("dense{4}(x)", loss, LOSSES[loss]))
+
+
+def test_a_loss_of_what_all_examples_share_is_exact():
+    """A Cholesky factor of no example's own: all its elements meet in one Hessian."""
+    source = text("0.5 * x", "gaussian_nll_full(z, exp(L), y)", "real[n, 3]")
+    check_exact(source.replace("z =", "param L: real[3, 3] = 0\nz ="))
 
 
 SINGLE = ("sigmoid", "tanh", "silu", "gelu", "softplus", "x * sigmoid(x)", "x^3 / (1 + x^2)")
