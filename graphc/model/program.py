@@ -50,6 +50,9 @@ PRODUCTS = (
     "backpropagated_diagonal",
     "layer_inputs",
     "layer_curvatures",
+    "layer_gradients",
+    "layer_hessian_products",
+    "penalty_products",
 )
 """Functions that a module holds on request."""
 

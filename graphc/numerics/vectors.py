@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Arrays", "Layout", "Matrix", "Vector"]
+__all__ = ["Arrays", "Layout", "Matrix", "Tensor", "Vector"]
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
+Tensor = NDArray[np.float64]
 Arrays = dict[str, NDArray[Any]]
 
 

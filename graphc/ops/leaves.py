@@ -91,6 +91,13 @@ class Tangent(Leaf):
 
 
 @dataclass(frozen=True)
+class Direction(Tangent):
+    """A direction of what one weight gives as a linear map, of one example, named by the weight."""
+
+    name = "direction"
+
+
+@dataclass(frozen=True)
 class Clock(Leaf):
     """A run-time scalar: ``epoch``, ``step``, ``epochs``, ``steps``, or ``t``, the steps from 1."""
 

@@ -18,6 +18,7 @@ from graphc.passes.differentiate import Differentiate
 from graphc.passes.fuse import Fuse
 from graphc.passes.inline import Inline
 from graphc.passes.invert import restore_program
+from graphc.passes.layer_products import LayerGradients, LayerHessianProducts, PenaltyAlone
 from graphc.passes.loss_pieces import is_whole_loss
 from graphc.passes.masks import Masks
 from graphc.passes.products import GaussNewtonProducts, HessianProducts
@@ -76,6 +77,7 @@ ONCE: dict[str, Pass] = {
     "backpropagated_diagonal": BackpropagatedDiagonal(),
     "layer_inputs": LayerInputs(),
     "layer_curvatures": LayerCurvatures(),
+    "layer_gradients": LayerGradients(),
 }
 """Those of PRODUCTS that are of the batch as it is, not of many examples or tangents at once."""
 
@@ -163,16 +165,20 @@ def _product(
 
 def product_passes(name: str, cut: tuple[str, ...] = ()) -> tuple[Pass, ...]:
     """The passes behind one of PRODUCTS."""
-    head = (Regularize(), Project(training=False))
+    head: tuple[Pass, ...] = (Regularize(), Project(training=False))
     clean: tuple[Pass, ...] = (Inline(), DeadCode(), *CLEAN)
     if name in ONCE:
         return (*head, Stabilize(closed=is_whole_loss), ONCE[name], *clean)
+    if name == "penalty_products":
+        head = (*head, PenaltyAlone())
     derive: Pass
     stable = Stabilize()
     if name == "per_example_gradients":
         derive, over = Differentiate(), Vectorize("examples")
-    elif name == "hessian_vector_products":
+    elif name in ("hessian_vector_products", "penalty_products"):
         derive, over = HessianProducts(), Vectorize("tangents")
+    elif name == "layer_hessian_products":
+        derive, over = LayerHessianProducts(), Vectorize("tangents")
     else:
         derive, over = GaussNewtonProducts(cut), Vectorize("tangents")
         stable = Stabilize(keep=cut, open_calls=False)  # the cut must still be there

@@ -26,7 +26,13 @@ from graphc.model.program import Program
 from graphc.ops.leaves import Leaf, Tangent
 from graphc.passes.differentiate import Gradients, add_roots
 
-__all__ = ["GaussNewtonProducts", "HessianProducts"]
+__all__ = [
+    "GaussNewtonProducts",
+    "HessianProducts",
+    "backward_from",
+    "inner_sum",
+    "pushed_forward",
+]
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,10 @@ class HessianProducts:
         objective = program.roots["objective", ""]
         walk = Gradients()
         first = walk.backward(builder, {objective: builder.constant(1.0)}, learned.values())
-        slope = _inner(builder, [(first.get(id), tangents[name]) for name, id in learned.items()])
-        second = _backward(walk, builder, slope, learned.values())
+        slope = inner_sum(
+            builder, [(first.get(id), tangents[name]) for name, id in learned.items()]
+        )
+        second = backward_from(walk, builder, slope, learned.values())
         return _with_products(program, builder, second)
 
 
@@ -69,7 +77,7 @@ class GaussNewtonProducts:
         learned = program.learned_nodes
         tangents = _tangents(program, builder)
         walk = Gradients()
-        pushed = _pushed(walk, builder, cuts, learned, tangents)
+        pushed = pushed_forward(walk, builder, cuts, learned, tangents)
         loss, inputs = _loss_body(program.graph, program.roots["objective", ""], cuts)
         directions = {id: tangents[name] for name, id in learned.items()} | pushed
         seeds = _loss_products(builder, loss, inputs, directions)
@@ -152,7 +160,7 @@ def _with_products(program: Program, builder: Builder, found: Mapping[int, Value
     return program
 
 
-def _inner(builder: Builder, pairs: Iterable[tuple[Value | None, Value | None]]) -> Value | None:
+def inner_sum(builder: Builder, pairs: Iterable[tuple[Value | None, Value | None]]) -> Value | None:
     """Σ ⟨a, b⟩ over the pairs that are both there."""
     total: Value | None = None
     for a, b in pairs:
@@ -165,15 +173,16 @@ def _inner(builder: Builder, pairs: Iterable[tuple[Value | None, Value | None]])
     return total
 
 
-def _backward(
+def backward_from(
     walk: Gradients, builder: Builder, scalar: Value | None, wanted: Iterable[int]
 ) -> dict[int, Value]:
+    """The derivative of a scalar by each wanted node; empty where there is no scalar."""
     if scalar is None:
         return {}
     return walk.backward(builder, {scalar.id: builder.constant(1.0)}, wanted)
 
 
-def _pushed(
+def pushed_forward(
     walk: Gradients,
     builder: Builder,
     cuts: list[int],
@@ -188,8 +197,8 @@ def _pushed(
         if graph[id].tensor.kind == "real"
     }
     transposed = walk.backward(builder, dict(dummies), learned.values())
-    slope = _inner(builder, [(transposed.get(id), tangents[n]) for n, id in learned.items()])
-    found = _backward(walk, builder, slope, [value.id for value in dummies.values()])
+    slope = inner_sum(builder, [(transposed.get(id), tangents[n]) for n, id in learned.items()])
+    found = backward_from(walk, builder, slope, [value.id for value in dummies.values()])
     return {id: found[value.id] for id, value in dummies.items() if value.id in found}
 
 
@@ -226,8 +235,8 @@ def _loss_products(
             operands.append(value.id)
     walk = Gradients()
     first = walk.backward(inner, {loss.results[0]: inner.constant(1.0)}, along)
-    slope = _inner(inner, [(first.get(id), direction) for id, direction in along.items()])
-    second = _backward(walk, inner, slope, along)
+    slope = inner_sum(inner, [(first.get(id), direction) for id, direction in along.items()])
+    second = backward_from(walk, inner, slope, along)
     if not second:
         return {}
     graph.keep_only(graph.ancestors([*(v.id for v in second.values()), *operands]))

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from graphc.rendering.plot_style import BLUE, Heading, figure_with, settled, styled
+from graphc.rendering.plot_style import BLUE, Heading, figure_with, make_log, settled, styled
 
 __all__ = ["draw_density"]
 
@@ -27,7 +27,7 @@ def draw_density(
     ax.fill_between(x, low, high, color=BLUE, alpha=0.25, linewidth=0)
     ax.plot(x, np.maximum(y, floor), color=BLUE)
     ax.axvline(0, color="#888888", linewidth=0.8, zorder=0)
-    ax.set_yscale("log")
+    make_log(ax)
     ax.set_ylim(floor, float(high.max()) * 2)
     ax.set_xlabel("eigenvalue")
     ax.set_ylabel("density")

@@ -19,6 +19,7 @@ from graphc.numerics.density import Density, spectral_density
 from graphc.numerics.fisher import dense_fisher, fisher_diagonal
 from graphc.numerics.hessian import LIMIT, TooLargeError
 from graphc.numerics.lanczos import Eigenpairs, Which, eigenpairs
+from graphc.numerics.layered import hessian_blocks, hessian_diagonal, hessian_matrix
 from graphc.numerics.operators import damped_inverse, operator
 from graphc.numerics.problem import Problem
 from graphc.numerics.stochastic import Probed, probe
@@ -140,6 +141,8 @@ class Curvature:
             if self._matrices.is_mean(of):
                 rows = self._matrices.gradients(of)
                 return dense_fisher(rows, self.size, self.problem.examples, limit=limit)
+            if of == "hessian":
+                return hessian_matrix(self.problem, self.point, limit=limit)
             return matrices.dense(self._matrices.product(of), self.size, limit=limit)
 
     def diagonal(self, of: Kind = "hessian", *, limit: int = 100_000) -> Vector:
@@ -150,12 +153,16 @@ class Curvature:
                 return fisher_diagonal(
                     self._matrices.gradients(of), self.size, self.problem.examples
                 )
+            if of == "hessian":
+                return hessian_diagonal(self.problem, self.point, limit=limit)
             return matrices.diagonal(self._matrices.product(of), self.size, limit=limit)
 
     def blocks(self, of: Kind = "hessian", *, limit: int = LIMIT) -> dict[str, Matrix]:
         """The block of each parameter with itself, by its name. RunError where one parameter has
         more than ``limit`` elements."""
         with self._sized():
+            if of == "hessian":
+                return hessian_blocks(self.problem, self.point, limit=limit)
             return matrices.layer_blocks(self._matrices.product(of), self.layout, limit=limit)
 
     def products(self, tangents: ArrayLike, of: Kind = "hessian") -> Matrix:

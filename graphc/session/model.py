@@ -78,7 +78,8 @@ def compile(
     file, or arrays by name, in place of those. ``products`` are functions that the module holds
     on request (``per_example_gradients``, ``hessian_vector_products``,
     ``gauss_newton_products``, ``backpropagated_diagonal``, ``layer_inputs``,
-    ``layer_curvatures``); ``cut`` names the values between network and loss, the first
+    ``layer_curvatures``, ``layer_gradients``, ``layer_hessian_products``, ``penalty_products``);
+    ``cut`` names the values between network and loss, the first
     arguments of the prelude's losses by default. Without ``fuse`` nothing is grouped, without
     ``reuse`` each array of a training step has memory of its own: slower, and the same numbers up
     to rounding. Raises CompileError for errors of the text,

@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from graphc.ir import Size, Type
-from graphc.numerics.problem import LayerSample, Problem
+from graphc.numerics.problem import LayerLinks, LayerSample, Problem
 from graphc.numerics.vectors import Layout, Matrix, Vector
 from graphc.passes.vectorize import TANGENTS
 from graphc.runtime import Arrays, Module, Table, computing
@@ -23,6 +23,7 @@ from graphc.runtime.examples import Batches, Examples, load_examples
 from graphc.session.checking import check
 from graphc.session.footprint import Footprint, largest
 from graphc.session.generated import Generated
+from graphc.session.links import blocks_of_links
 from graphc.session.loading import gradients_of
 from graphc.session.model import Model
 from graphc.session.products import expect_products
@@ -77,7 +78,7 @@ class Objective:
         shapes = {name: _shape(spec.parameters[name].type) for name in spec.learned}
         self.layout = Layout(shapes)
         self._raw = raw
-        self._memory = memory
+        self.memory = memory
         self._penalised = penalties and bool(spec.penalties)
         self._modules: dict[str, tuple[Any, Footprint]] = {}
         self._blocks: dict[str, int] = {}
@@ -94,6 +95,8 @@ class Objective:
             example_gradients=self.example_gradients,
             backpropagated=self.backpropagated,
             layers=self.layers,
+            links=self.links,
+            penalties=self.penalties if self._penalised else None,
         )
 
     # ------------------------------------------------------------------ data
@@ -114,10 +117,10 @@ class Objective:
         assert program is not None, "a model that learns has gradients"
         footprint = Footprint(program)
         times = _BACKWARD * min(self.layout.size, _TOGETHER)
-        fixed = self._bytes(footprint, 1)
+        fixed = self.bytes(footprint, 1)
         return largest(
             self.examples.count,
-            lambda size: times * (self._bytes(footprint, size) - fixed) <= self._memory,
+            lambda size: times * (self.bytes(footprint, size) - fixed) <= self.memory,
         )
 
     def batches(self, size: int | None = None) -> Batches:
@@ -135,7 +138,8 @@ class Objective:
                     found[next(iter(size.symbols))] = length
         return found
 
-    def _bytes(self, footprint: Footprint, examples: int, tangents: int = 1) -> int:
+    def bytes(self, footprint: Footprint, examples: int, tangents: int = 1) -> int:
+        """Of the arrays of a function for a batch of that size."""
         batch = self.model.spec.batch
         of_batch = {} if batch is None else {batch: examples}
         return footprint.bytes({**self._other_sizes, TANGENTS: tangents, **of_batch})
@@ -184,19 +188,19 @@ class Objective:
             for batch, _ in self.batches():
                 yield batch, single
             return
-        module, footprint = self._with("per_example_gradients")
+        module, footprint = self.compiled("per_example_gradients")
 
         def gradients(some: Arrays) -> Matrix:
             with computing():
                 return self.layout.pack_rows(module.per_example_gradients(state, some))
 
-        rows = largest(self.batch_size, lambda n: self._bytes(footprint, n) <= self._memory)
+        rows = largest(self.batch_size, lambda n: self.bytes(footprint, n) <= self.memory)
         for batch, _ in self.batches(rows):
             yield batch, gradients
 
     def backpropagated(self, vector: Vector) -> Vector:
         state, total = self.at(vector), np.zeros(self.layout.size)
-        module, _ = self._with("backpropagated_diagonal")
+        module, _ = self.compiled("backpropagated_diagonal")
         for batch, size in self.batches():
             with computing():
                 total += self.layout.pack(module.backpropagated_diagonal(state, batch)) * size
@@ -206,7 +210,7 @@ class Objective:
         """By the name of each weight of one linear map; a batch's curvatures are those of its
         examples' own objectives, of which E is the mean."""
         state = self.at(vector)
-        inputs, curvatures = self._with("layer_inputs")[0], self._with("layer_curvatures")[0]
+        inputs, curvatures = self.compiled("layer_inputs")[0], self.compiled("layer_curvatures")[0]
         for batch, _ in self.batches():
             with computing():
                 given = inputs.layer_inputs(state, batch)
@@ -215,10 +219,22 @@ class Objective:
                 name: LayerSample(given[name], found[name] / self.examples.count) for name in given
             }
 
+    def links(self, vector: Vector) -> Iterator[LayerLinks] | None:
+        """See :mod:`graphc.session.links`."""
+        return blocks_of_links(self, vector)
+
+    def penalties(self, vector: Vector, tangents: Matrix) -> Matrix:
+        """The Hessian of the penalties times tangents: any example tells."""
+        module, _ = self.compiled("penalty_products")
+        batch, _ = next(self.batches(1))
+        rows = np.ascontiguousarray(np.atleast_2d(tangents), np.float64)
+        arrays = module.penalty_products(self.at(vector), batch, self.layout.unpack_rows(rows))
+        return self.layout.pack_rows(arrays)
+
     def _product(self, name: str) -> Callable[[Vector, Matrix], Matrix]:
         def product(vector: Vector, tangents: Matrix) -> Matrix:
             rows = np.ascontiguousarray(np.atleast_2d(tangents), np.float64)
-            module, footprint = self._with(name)
+            module, footprint = self.compiled(name)
             function, state = getattr(module, name), self.at(vector)
             block = self._block(name, footprint)
             found = np.zeros(rows.shape)
@@ -238,11 +254,11 @@ class Objective:
         if name not in self._blocks:
             self._blocks[name] = largest(
                 self.layout.size,
-                lambda k: self._bytes(footprint, self.batch_size, k) <= self._memory,
+                lambda k: self.bytes(footprint, self.batch_size, k) <= self.memory,
             )
         return self._blocks[name]
 
-    def _with(self, name: str) -> tuple[Any, Footprint]:
+    def compiled(self, name: str) -> tuple[Any, Footprint]:
         """A module with one of PRODUCTS, and what its arrays take."""
         if name not in self._modules:
             checked = self.model.checked

@@ -16,7 +16,7 @@ from graphc.backends.numpy.text import (
 from graphc.backends.numpy.writer import Writer, quoted
 from graphc.ir import Node, Type
 from graphc.model.program import ModelSpec, Program, Programs
-from graphc.ops.leaves import Input, Parameter, StateRead, Tangent
+from graphc.ops.leaves import Direction, Input, Parameter, StateRead, Tangent
 from graphc.passes.vectorize import TANGENTS
 
 __all__ = [
@@ -235,11 +235,16 @@ def _leaf_name(node: Node) -> str:
 
 def _tangent_preamble(w: Writer, tangents: list[tuple[str, Node]], dims: Dims) -> None:
     """Tangents as arrays of the right shapes, as many of each."""
+    counted = "_tangent_count"
     for variable, node in tangents:
         label = quoted(leaf_label(node))
-        w.line(f"{variable} = _tangents(tangents, {label}, real)")
+        if isinstance(node.op, Direction):
+            counted = "_layer_tangent_count"
+            w.line(f"{variable} = _layer_tangents(tangents, {label}, {node.tensor.shape[1]}, real)")
+        else:
+            w.line(f"{variable} = _tangents(tangents, {label}, real)")
     if TANGENTS in dims.used:
-        w.line(f"{dims[TANGENTS]} = _tangent_count(tangents)")
+        w.line(f"{dims[TANGENTS]} = {counted}(tangents)")
 
 
 def input_variables(

@@ -23,8 +23,14 @@ OWNED = (Add, Subtract, Multiply, Divide, Matmul, Reduction)
 _DOCS = {
     "hessian_vector_products": "The objective's Hessian times each tangent",
     "gauss_newton_products": "The generalised Gauss-Newton matrix times each tangent",
+    "penalty_products": "The Hessian of the penalties times each tangent",
 }
-_STEMS = {"hessian_vector_products": "Hv", "gauss_newton_products": "Gv"}
+_STEMS = {
+    "hessian_vector_products": "Hv",
+    "gauss_newton_products": "Gv",
+    "penalty_products": "Pv",
+    "layer_hessian_products": "d",
+}
 _OF_BATCH = {
     "per_example_gradients": (
         "gradient",
@@ -46,6 +52,11 @@ _OF_BATCH = {
         "h",
         "n times the second derivatives by the outputs of those maps: [rows, fan out].",
     ),
+    "layer_gradients": (
+        "product",
+        "d",
+        "The objective's gradient by the outputs of linear maps, by weight: [n, fan out].",
+    ),
 }
 """Role of the roots, stem of their variables, docstring."""
 
@@ -56,6 +67,12 @@ def print_products(w: Writer, programs: Programs) -> None:
         if name in _OF_BATCH:
             role, stem, doc = _OF_BATCH[name]
             _print(w, program, f"{name}(state, batch)", program.named(role), stem, doc)
+        elif name == "layer_hessian_products":
+            doc = (
+                "How layers' gradients, and inputs (`W:input`), move along each tangent of outputs."
+            )
+            head = f"{name}(state, batch, tangents)"
+            _print(w, program, head, program.named("product"), _STEMS[name], doc)
         else:
             doc = f"{_DOCS[name]}, both [k, …] by parameter."
             head, stem = f"{name}(state, batch, tangents)", _STEMS[name]

@@ -115,6 +115,24 @@ def _tangent_count(tangents: Arrays) -> int:
     return int(first[0])
 
 
+def _layer_tangents(tangents: Arrays, name: str, size: int, real: Any) -> Any:
+    """Directions of the outputs of one layer, [k, size]; ValueError unless all layers have k."""
+    shape = (_layer_tangent_count(tangents), size)
+    if name not in tangents:
+        raise ValueError(f"the tangents lack {name}")
+    array = np.asarray(tangents[name], dtype=real)
+    if array.shape != shape:
+        raise ValueError(f"tangents of {name} have shape {array.shape}, not {shape}")
+    return array
+
+
+def _layer_tangent_count(tangents: Arrays) -> int:
+    """How many directions there are; ValueError where there are none."""
+    if not tangents:
+        raise ValueError("there are no tangents")
+    return len(next(iter(tangents.values())))
+
+
 # ------------------------------------------------------------------------------- files
 
 
@@ -347,7 +365,12 @@ FILES: list[Callable[..., Any]] = [load, save, _check_state]
 MASKS: list[Callable[..., Any]] = [_check_masks]
 FITTING: list[Callable[..., Any]] = [_present, _number_column, _label_column, _looked_up]
 RUN: list[Callable[..., Any]] = [_of_run]
-PRODUCTS: list[Callable[..., Any]] = [_tangents, _tangent_count]
+PRODUCTS: list[Callable[..., Any]] = [
+    _tangents,
+    _tangent_count,
+    _layer_tangents,
+    _layer_tangent_count,
+]
 TRAINING: list[Callable[..., Any]] = [
     _known,
     _largest,
