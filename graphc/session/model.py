@@ -207,6 +207,7 @@ class Model:
         seed: int | None = None,
         folder: str | os.PathLike[str] | Literal[False] | None = None,
         report: Report | None = None,
+        masks: Mapping[str, ArrayLike] | None = None,
         **arrays: ArrayLike,
     ) -> Run:
         """Train from a fresh state and return the run.
@@ -214,15 +215,15 @@ class Model:
         The data are the model's own, looked up in ``data`` if that is a folder; or a file; or
         arrays by the names of inputs and targets, or of the data section's columns. ``folder``
         is where the run is kept: the next free ``runs/NAME-N`` by default, False for nowhere.
-        ``report`` is called with each epoch's record. Ctrl-C ends training with a run that can be
-        resumed.
+        ``report`` is called with each epoch's record. ``masks`` are 0 where a weight is to be zero
+        throughout, by parameter. Ctrl-C ends training with a run that can be resumed.
         """
         from graphc.session.training import start
 
         settings = {"epochs": epochs, "batch": batch, "seed": seed}
         sets = {f"train.{key}": value for key, value in settings.items() if value is not None}
         model = self.over(data, arrays).with_sets(sets)
-        return start(model, folder=folder, report=report)
+        return start(model, folder=folder, report=report, masks=masks)
 
     def evaluate(
         self,

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from numpy.typing import ArrayLike
+
 from graphc import __version__
 from graphc.runtime import (
     Arrays,
@@ -24,6 +26,7 @@ from graphc.runtime import (
     train,
     write_json_atomic,
 )
+from graphc.session.masking import state_with_masks
 from graphc.session.model import Model, Report
 from graphc.session.parts import Parts
 from graphc.session.run import ARRAYS, Run, columns_as_json
@@ -33,11 +36,20 @@ __all__ = ["held_scores", "new_folder", "resume", "start", "train_config"]
 Folder = str | os.PathLike[str] | Literal[False] | None
 
 
-def start(model: Model, *, folder: Folder, report: Report | None) -> Run:
+def start(
+    model: Model,
+    *,
+    folder: Folder,
+    report: Report | None,
+    masks: Mapping[str, ArrayLike] | None = None,
+) -> Run:
     """Train from a fresh state. RunError for unfit data, DivergedError when it runs into NaN."""
     _expect_objective(model)
+    model = model if masks is None else model.with_masks()
     module, parts = model.parts()
     state = initial_state(module, parts.train, model.spec.train.seed)
+    if masks is not None:
+        state = state_with_masks(model, state, masks)
     if folder is False:
         result = _trained(model, module, state, parts, None, report)
         return _run(model, module, parts, None, result, [])
