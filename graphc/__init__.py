@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from graphc.session.curvature import curvature
     from graphc.session.explaining import explain
     from graphc.session.picture import Picture
+    from graphc.session.pruning import Pruning, prune
     from graphc.session.pruning_shown import show_pruning
     from graphc.session.rendering import render
     from graphc.session.showing import show_curves, show_surface, show_weights
@@ -30,6 +31,7 @@ __all__ = [
     "CostReport",
     "Model",
     "Picture",
+    "Pruning",
     "Run",
     "RunError",
     "__version__",
@@ -37,6 +39,7 @@ __all__ = [
     "curvature",
     "explain",
     "load",
+    "prune",
     "render",
     "show_curves",
     "show_pruning",
@@ -48,8 +51,10 @@ __all__ = [
 _ELSEWHERE = {
     "CostReport": "graphc.schedule",
     "Picture": "graphc.session.picture",
+    "Pruning": "graphc.session.pruning",
     "curvature": "graphc.session.curvature",
     "explain": "graphc.session.explaining",
+    "prune": "graphc.session.pruning",
     "render": "graphc.session.rendering",
     "show_curves": "graphc.session.showing",
     "show_pruning": "graphc.session.pruning_shown",
