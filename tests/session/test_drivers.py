@@ -14,6 +14,7 @@ import pytest
 from scipy.optimize import minimize
 
 import graphc
+from graphc.cli.costs import report_text
 from graphc.runtime import DivergedError
 from graphc.session.documenting import contents, page
 
@@ -326,6 +327,7 @@ def test_the_report_counts_one_evaluation_and_says_so() -> None:
     report = compiled(XOR, "lbfgs{}").report(4)
     assert (report.driver, report.peak) == ("lbfgs", None)
     assert "update" not in report.parts
+    assert "as often as its line search asks for them" in report_text(report)
     assert graphc.compile(XOR).report(4).driver == ""
 
 
