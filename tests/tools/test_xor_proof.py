@@ -12,10 +12,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "proofs")
 
 import xor as proof
 
+Network = tuple[int, proof.Vector]
+
 
 @pytest.fixture(scope="module")
 def xor() -> proof.Xor:
     return proof.Xor()
+
+
+@pytest.fixture(scope="module")
+def twenty(xor: proof.Xor) -> list[Network]:
+    return list(xor.solved(20))
 
 
 def assert_proved(counts: proof.Counts) -> None:
@@ -27,8 +34,8 @@ def assert_proved(counts: proof.Counts) -> None:
     assert counts.own("magnitude") <= 0.5 * there_is
 
 
-def test_twenty_networks(xor: proof.Xor):
-    assert_proved(proof.counted(xor, 20))
+def test_twenty_networks(xor: proof.Xor, twenty: list[Network]):
+    assert_proved(proof.counted(xor, twenty))
 
 
 def half_compensated(found: proof.Deleted) -> proof.Deleted:
@@ -42,12 +49,17 @@ def chosen_by_damage(found: proof.Deleted) -> proof.Deleted:
 
 
 @pytest.mark.parametrize("change", [half_compensated, chosen_by_damage])
-def test_a_surgeon_that_is_wrong_is_found(change: Callable[[proof.Deleted], proof.Deleted]):
-    wrong = proof.Xor()
-    right = wrong.deleted
-    wrong.deleted = lambda theta: change(right(theta))
+def test_a_surgeon_that_is_wrong_is_found(
+    change: Callable[[proof.Deleted], proof.Deleted],
+    xor: proof.Xor,
+    twenty: list[Network],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    right = xor.deleted
+    monkeypatch.setattr(xor, "deleted", lambda theta: change(right(theta)))
+    counts = proof.counted(xor, twenty)
     with pytest.raises(AssertionError):
-        assert_proved(proof.counted(wrong, 20))
+        assert_proved(counts)
 
 
 def test_pruning_a_run_is_the_same(xor: proof.Xor):
@@ -57,7 +69,7 @@ def test_pruning_a_run_is_the_same(xor: proof.Xor):
 
 @pytest.mark.slow
 def test_a_hundred_networks(xor: proof.Xor):
-    counts = proof.counted(xor, 100)
+    counts = proof.counted(xor, xor.solved(100))
     assert_proved(counts)
     assert counts.own("obd") <= 25
     assert counts.own("magnitude") <= 25

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -130,10 +130,10 @@ class Counts:
         return self.still[method, OWN[method]]
 
 
-def counted(xor: Xor, count: int) -> Counts:
-    """Counts over the first networks that solve XOR."""
+def counted(xor: Xor, networks: Iterable[tuple[int, Vector]]) -> Counts:
+    """Counts over seeds and parameters of networks that solve XOR."""
     counts = Counts()
-    for seed, theta in xor.solved(count):
+    for seed, theta in networks:
         counts.add(xor, seed, theta)
     return counts
 
@@ -167,7 +167,8 @@ def decays(count: int) -> Iterator[str]:
     yield "| weight decay | seeds | minima | OBS | OBD | magnitude | exhaustive search |"
     yield "|---|---|---|---|---|---|---|"
     for decay in (1e-3, 1e-4, 1e-5, 1e-6, 0.0):
-        counts = counted(Xor(decay), count)
+        xor = Xor(decay)
+        counts = counted(xor, xor.solved(count))
         own = " | ".join(str(counts.own(method)) for method in METHODS)
         found = counts.still["any", COMPENSATE]
         yield f"| {decay:g} | {counts.seeds} | {len(counts.minima)} | {own} | {found} |"
@@ -194,7 +195,7 @@ def main() -> None:
     parser.add_argument("--prune", action="store_true", help="delete by graphc prune too")
     given = parser.parse_args()
     xor = Xor()
-    counts = counted(xor, given.networks)
+    counts = counted(xor, xor.solved(given.networks))
     print(
         f"{counts.networks} of {counts.seeds} networks solve XOR, at {len(counts.minima)} minima."
     )
