@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["blocks_of_links"]
 
-_MOVED = "layer_hessian_products"
+_PRODUCTS = ("layer_hessian_products", "layer_gradients", "layer_inputs")
 _INPUT = ":input"
 """What a name of that product ends in where it is of a layer's input."""
 _DIRECTIONS = 16
@@ -34,17 +34,14 @@ def blocks_of_links(objective: Objective, at: Vector) -> Iterator[LayerLinks] | 
     if objective.model.spec.batch is None:
         return None
     try:
-        objective.compiled(_MOVED)
+        objective.compiled(*_PRODUCTS)
     except RunError:  # it says which layers there are not
         return None
     return _blocks(objective, at) if _adds_up(objective, at) else None
 
 
 def _blocks(objective: Objective, at: Vector) -> Iterator[LayerLinks]:
-    module, footprint = objective.compiled(_MOVED)
-    inputs_of, gradients_of = (
-        objective.compiled(name)[0] for name in ("layer_inputs", "layer_gradients")
-    )
+    module, footprint = objective.compiled(*_PRODUCTS)
     rows = largest(
         objective.batch_size,
         lambda n: objective.bytes(footprint, n, _DIRECTIONS) <= objective.memory,
@@ -53,8 +50,8 @@ def _blocks(objective: Objective, at: Vector) -> Iterator[LayerLinks]:
     for batch, size in objective.batches(rows):
         share = size / count
         with computing():
-            gradients = gradients_of.layer_gradients(state, batch)
-            inputs = inputs_of.layer_inputs(state, batch)
+            gradients = module.layer_gradients(state, batch)
+            inputs = module.layer_inputs(state, batch)
         yield LayerLinks(
             {name: inputs[name] for name in gradients},
             {name: gradient * share for name, gradient in gradients.items()},

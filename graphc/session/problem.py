@@ -80,7 +80,7 @@ class Objective:
         self._raw = raw
         self.memory = memory
         self._penalised = penalties and bool(spec.penalties)
-        self._modules: dict[str, tuple[Any, Footprint]] = {}
+        self._modules: dict[tuple[str, ...], tuple[Any, Footprint]] = {}
         self._blocks: dict[str, int] = {}
 
     def problem(self) -> Problem:
@@ -210,11 +210,11 @@ class Objective:
         """By the name of each weight of one linear map; a batch's curvatures are those of its
         examples' own objectives, of which E is the mean."""
         state = self.at(vector)
-        inputs, curvatures = self.compiled("layer_inputs")[0], self.compiled("layer_curvatures")[0]
+        module, _ = self.compiled("layer_inputs", "layer_curvatures")
         for batch, _ in self.batches():
             with computing():
-                given = inputs.layer_inputs(state, batch)
-                found = curvatures.layer_curvatures(state, batch)
+                given = module.layer_inputs(state, batch)
+                found = module.layer_curvatures(state, batch)
             yield {
                 name: LayerSample(given[name], found[name] / self.examples.count) for name in given
             }
@@ -258,15 +258,15 @@ class Objective:
             )
         return self._blocks[name]
 
-    def compiled(self, name: str) -> tuple[Any, Footprint]:
-        """A module with one of PRODUCTS, and what its arrays take."""
-        if name not in self._modules:
+    def compiled(self, *names: str) -> tuple[Any, Footprint]:
+        """A module with some of PRODUCTS, and what the arrays of the first of them take."""
+        if names not in self._modules:
             checked = self.model.checked
-            changed = replace(checked, request=replace(checked.request, products=(name,)))
+            changed = replace(checked, request=replace(checked.request, products=names))
             generated = Generated(changed)
-            program = generated.programs.products[name]
-            self._modules[name] = generated.module, Footprint(program)
-        return self._modules[name]
+            program = generated.programs.products[names[0]]
+            self._modules[names] = generated.module, Footprint(program)
+        return self._modules[names]
 
 
 def _double(array: Any) -> Any:
