@@ -158,26 +158,35 @@ class _Loop:
         checks = tuple(self.method.prepare(self.now.theta, self.now.alive))
         if self.limits.strict and not all(check.holds for check in checks):
             return self._failed(number, checks)
-        state, pending = self.now, list[Event]()
+        state, pending, stuck = self.now, list[Event](), False
         for count in deletions(self._left(state) - target, schedule):
             if self._left(state) <= target:
                 break
             after, event = self._delete(number, state, count, checks)
-            moved = self.limits.strict and not all(check.holds for check in event.checks)
-            reason = "check" if moved else self._broken(after)
             if self._left(after) == self._left(state):
-                reason = "exhausted"
-            if reason is not None and (moved or not self.retraining or reason == "exhausted"):
-                self._keep(state, pending)
-                self._note(event, undone=True)
-                return reason
+                stuck = True
+                break
+            moved = self.limits.strict and not all(check.holds for check in event.checks)
+            reason: Reason | None = "check" if moved else None
+            if not self.retraining:
+                reason = reason or self._broken(after)
+            if reason is not None:
+                return self._undo(reason, [*pending, event])
             state, pending = after, [*pending, event]
             if not self.retraining:
                 self._keep(state, pending)
                 pending = []
-        if self.retraining:
-            return self._retrain(number, state, pending)
-        return None
+        if pending:
+            reason = self._retrain(number, state, pending)
+            if reason is not None:
+                return reason
+        return "exhausted" if stuck else None
+
+    def _undo(self, reason: Reason, events: list[Event]) -> Reason:
+        """What has happened since the last state that was kept is no part of the result."""
+        for event in events:
+            self._note_undone(event)
+        return reason
 
     def _failed(self, number: int, checks: tuple[Check, ...]) -> Reason:
         none = np.zeros(0, dtype=np.int64)
@@ -186,7 +195,7 @@ class _Loop:
             number, "deletion", none, np.zeros(0), self._left(now), None, 0.0, now.objective,
             now.scores, checks,
         )  # fmt: skip
-        self._note(event, undone=True)
+        self._note_undone(event)
         return "check"
 
     def _delete(
@@ -230,12 +239,10 @@ class _Loop:
             after.scores,
         )
         reason = self._broken(after)
-        if reason is None:
-            self._keep(after, [*pending, event])
-            return None
-        for broken in (*pending, event):
-            self._note(broken, undone=True)
-        return reason
+        if reason is not None:
+            return self._undo(reason, [*pending, event])
+        self._keep(after, [*pending, event])
+        return None
 
     def _state(self, theta: Vector, alive: Mask) -> _State:
         return _State(theta, alive, self.world.problem.value(theta), self.world.scores(theta))
@@ -250,17 +257,17 @@ class _Loop:
         return None
 
     def _keep(self, state: _State, events: list[Event]) -> None:
-        if not events:
-            return
-        self.now = state
+        """The state first: what is told of is safe by then, and an interruption in between leaves
+        an older one that is whole."""
         self.save(state.theta, state.alive)
+        self.now = state
+        self.events.extend(events)
         for event in events:
-            self._note(event)
+            self.tell(event)
 
-    def _note(self, event: Event, *, undone: bool = False) -> None:
-        kept = replace(event, undone=True) if undone else event
-        self.events.append(kept)
-        self.tell(kept)
+    def _note_undone(self, event: Event) -> None:
+        self.events.append(replace(event, undone=True))
+        self.tell(self.events[-1])
 
 
 def prune(
