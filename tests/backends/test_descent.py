@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from graphc.backends.numpy.descent import _line_search
 from graphc.backends.numpy.lbfgs import _two_loops
-from graphc.backends.numpy.newton import _damped_newton, _hessian, _truncated_newton
+from graphc.backends.numpy.newton import _block, _damped_newton, _hessian, _truncated_newton
 
 Along = Callable[[float], tuple[float, float]]
 C1, C2 = 1e-4, 0.9
@@ -140,8 +140,10 @@ def test_a_hessian_from_its_products_some_at_a_time() -> None:
         sizes.append(len(tangents))
         return tangents @ matrix
 
-    np.testing.assert_allclose(_hessian(products, 150), matrix)
+    np.testing.assert_allclose(_hessian(products, 150, _block({"x": np.zeros(7)})), matrix)
     assert sizes == [64, 64, 22]
+    assert _block({"x": np.zeros(2**20), "y": np.zeros(3)}) == 16
+    assert _block({}) == 64
 
 
 def test_newton_direction() -> None:

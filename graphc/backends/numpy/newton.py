@@ -37,8 +37,8 @@ class Trainer(Descent):
         if gradient.size > DRIVER["exact"]:
             yield _truncated_newton(products, gradient)
         else:
-            rounding = float(np.finfo(here.dtype).eps)
-            yield _damped_newton(_hessian(products, gradient.size), gradient, rounding)
+            hessian = _hessian(products, gradient.size, _block(batch))
+            yield _damped_newton(hessian, gradient, float(np.finfo(here.dtype).eps))
         yield _steepest(gradient)
 
     def _products(self, state: Arrays, batch: Arrays, tangents: Any) -> Any:
@@ -56,11 +56,17 @@ class Trainer(Descent):
         return np.concatenate(flat, axis=1)[:, self._kept].astype(np.float64)
 
 
-def _hessian(products: Any, size: int) -> Any:
+def _block(batch: Arrays) -> int:
+    """How many tangents at a time: their arrays are as many times as large as those of one."""
+    largest = max((np.size(array) for array in batch.values()), default=1)
+    return max(1, min(64, 2**24 // max(1, largest)))
+
+
+def _hessian(products: Any, size: int, block: int) -> Any:
     """The whole Hessian, its products with the unit vectors, some at a time."""
     rows = []
-    for start in range(0, size, 64):
-        units = np.zeros((min(64, size - start), size))
+    for start in range(0, size, block):
+        units = np.zeros((min(block, size - start), size))
         units[np.arange(len(units)), start + np.arange(len(units))] = 1.0
         rows.append(products(units))
     hessian = np.concatenate(rows)
@@ -98,4 +104,4 @@ def _truncated_newton(products: Any, gradient: Any) -> Any:
     return result if np.any(result) else _steepest(gradient)
 
 
-NEWTON: list[Callable[..., Any]] = [_hessian, _damped_newton, _truncated_newton]
+NEWTON: list[Callable[..., Any]] = [_block, _hessian, _damped_newton, _truncated_newton]
