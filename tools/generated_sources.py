@@ -15,7 +15,14 @@ from typing import Any
 
 from module_parts import parts
 
-PRODUCTS = ("per_example_gradients", "hessian_vector_products", "gauss_newton_products")
+PRODUCTS = (
+    "per_example_gradients",
+    "hessian_vector_products",
+    "gauss_newton_products",
+    "backpropagated_diagonal",
+    "layer_inputs",
+    "layer_curvatures",
+)
 
 
 def main(code: str, output: str, models: list[str]) -> None:

@@ -271,8 +271,10 @@ FUNCTIONS = [
 ]
 
 
+@cache
 def plain_source(function: Any) -> str:
-    """Source without annotations: the printed module is plain Python."""
+    """Source without annotations: the printed module is plain Python. A function's file is read
+    once: who prunes compiles one model several times."""
     source = re.sub(r"  # (type: ignore|noqa).*", "", dedent(inspect.getsource(function)))
     head, body = source.split(":\n", 1)
     body = re.sub(r"(?m)^(\s+[\w.]+): [^=\n]+ = ", r"\1 = ", body)
@@ -285,7 +287,6 @@ def plain_source(function: Any) -> str:
 _BY_NAME = {function.__name__: function for function in FUNCTIONS}
 
 
-@cache
 def helper_source(name: str) -> str:
     """Source of a helper, read when it is first printed: most commands print none."""
     return plain_source(_BY_NAME[name])
