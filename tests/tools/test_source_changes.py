@@ -157,7 +157,7 @@ class TestTool:
         repository.edit("return x\\n", "return 2 * x\\n")
         status, said = repository.run("-m", "line")
         assert status == 1
-        assert "changed (+3 −3): per_example_gradients (on request), hess" in said
+        assert "changed (+6 −6): per_example_gradients (on request), hess" in said
 
     def test_diff(self, repository: Repository):
         repository.edit("** 2", "** 3")
