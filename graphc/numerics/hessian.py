@@ -23,6 +23,7 @@ __all__ = [
     "diagonal",
     "expect_size",
     "layer_blocks",
+    "symmetric",
     "unit_rows",
 ]
 
@@ -59,7 +60,7 @@ def dense(product: Product, n: int, *, limit: int = LIMIT, block: int = BLOCK) -
     matrix = np.empty((n, n))
     for rows, tangents in unit_rows(range(n), n, block):
         matrix[rows] = product(tangents)
-    return _symmetric(matrix)
+    return symmetric(matrix)
 
 
 def diagonal(product: Product, n: int, *, limit: int = LIMIT, block: int = BLOCK) -> Vector:
@@ -85,7 +86,7 @@ def layer_blocks(
         matrix = np.empty((size, size))
         for rows, tangents in unit_rows(range(part.start, part.stop), layout.size, block):
             matrix[rows - part.start] = product(tangents)[:, part]
-        found[name] = _symmetric(matrix)
+        found[name] = symmetric(matrix)
     return found
 
 
@@ -127,7 +128,7 @@ def expect_size(
     raise TooLargeError(n, 8 * n * n if matrix else 8 * n, seconds, limit)
 
 
-def _symmetric(matrix: Matrix, block: int = 1024) -> Matrix:
+def symmetric(matrix: Matrix, block: int = 1024) -> Matrix:
     """The mean of a matrix and its transpose, in place."""
     n = len(matrix)
     for i in range(0, n, block):

@@ -23,6 +23,7 @@ from graphc.numerics.hessian import (
     diagonal,
     expect_size,
     layer_blocks,
+    symmetric,
     unit_rows,
 )
 from graphc.numerics.problem import LayerLinks, Problem
@@ -34,6 +35,7 @@ _TOGETHER = 16
 """Directions of a layer that are asked for at a time."""
 _CELLS = 2**20
 """Numbers of a factor of one matrix product, about: what a processor keeps close by."""
+_ROUNDING = 1e-9
 _FLOPS = 1e10
 """Of a matrix product in a second, about, to say how long one too large takes."""
 
@@ -59,6 +61,10 @@ def hessian_matrix(problem: Problem, at: Vector, *, limit: int = LIMIT) -> Matri
         found = problem.hessian(at, tangents)
         matrix[rows] = found
         matrix[:, rows] = found.T
+    others = np.flatnonzero(~mapped)
+    matrix[np.ix_(others, others)] = symmetric(matrix[np.ix_(others, others)])
+    if _differs(matrix, problem, at):
+        return dense(lambda rows: problem.hessian(at, rows), n, limit=limit)
     return matrix
 
 
@@ -111,6 +117,8 @@ def hessian_blocks(problem: Problem, at: Vector, *, limit: int = LIMIT) -> dict[
         names = list(link.inputs)
         for name in names:
             _add_own(found[name], link, name)
+    for name in names:
+        symmetric(found[name])
     for name, part in parts.items():
         rows = np.arange(part.start, part.stop)
         product = problem.hessian if name not in names else problem.penalties
@@ -229,8 +237,17 @@ def _mirror(matrix: Matrix, problem: Problem, names: list[str]) -> None:
     """What earlier layers have with later ones, the other way round."""
     slices = problem.layout.slices
     for place, name in enumerate(names):
+        symmetric(matrix[slices[name], slices[name]])
         for other in names[place + 1 :]:
             matrix[slices[other], slices[name]] = matrix[slices[name], slices[other]].T
+
+
+def _differs(matrix: Matrix, problem: Problem, at: Vector) -> bool:
+    """Whether the matrix is not that of the products: along a random vector."""
+    tangent = np.random.default_rng(1).standard_normal((1, problem.size))
+    exact = problem.hessian(at, tangent)
+    scale = float(np.abs(exact).max(initial=0.0))
+    return bool(np.abs(tangent @ matrix - exact).max(initial=0.0) > _ROUNDING * scale)
 
 
 def _add_penalties(matrix: Matrix, problem: Problem, at: Vector, places: Places) -> None:

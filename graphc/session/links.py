@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,8 +23,10 @@ _INPUT = ":input"
 """What a name of that product ends in where it is of a layer's input."""
 _DIRECTIONS = 16
 """A batch leaves room for so many directions of a layer's outputs."""
-_TRIED = 3
-"""Examples by which it is seen whether the objective adds up."""
+_TRIED = 16
+"""Examples that are taken one by one to see whether the objective adds up."""
+_PART = 0.37
+"""How much smaller batches are in a second look at all examples: parts unlike each other."""
 _ROUNDING = 1e-9
 
 
@@ -84,23 +87,48 @@ class _Moved:
 
 
 def _adds_up(objective: Objective, at: Vector) -> bool:
-    """Whether the Hessian of some examples is the mean of theirs, along a random direction."""
-    module, _ = objective.compiled("hessian_vector_products")
-    state, layout = objective.at(at), objective.layout
-    tangents = layout.unpack_rows(np.random.default_rng(0).standard_normal((1, layout.size)))
-    tried = min(_TRIED, objective.examples.count)
+    """Whether the Hessian of examples is the mean of theirs, along a random direction: some apart
+    and together, and all of them in batches of two sizes."""
+    hessian = _Along(objective, at)
+    examples, count = objective.examples, objective.examples.count
+    tried = min(_TRIED, count)
+    spread = np.unique(np.linspace(0, count - 1, tried).astype(np.intp))
+    order = np.concatenate([spread, np.setdiff1d(np.arange(count), spread)])
+    whole = hessian.of(next(examples.shuffled(order, tried))[0])
+    singles = islice(examples.shuffled(order, 1), tried)
+    if not _agree(whole, np.mean([hessian.of(batch) for batch, _ in singles], axis=0)):
+        return False
+    if tried == count:
+        return True
+    size = min(objective.batch_size, count)
+    return _agree(hessian.mean(size), hessian.mean(max(1, int(_PART * size))))
 
-    def product(batch: Arrays) -> Vector:
+
+class _Along:
+    """The Hessian of a batch times a random vector."""
+
+    def __init__(self, objective: Objective, at: Vector) -> None:
+        self._objective = objective
+        self._module, _ = objective.compiled("hessian_vector_products")
+        self._state = objective.at(at)
+        rows = np.random.default_rng(0).standard_normal((1, objective.layout.size))
+        self._tangents = objective.layout.unpack_rows(rows)
+
+    def of(self, batch: Arrays) -> Vector:
         with computing():
-            found: Vector = layout.pack_rows(
-                module.hessian_vector_products(state, batch, tangents)
-            )[0]
-        return found
+            found = self._module.hessian_vector_products(self._state, batch, self._tangents)
+        rows: Matrix = self._objective.layout.pack_rows(found)
+        return rows[0]
 
-    whole = product(next(objective.batches(tried))[0])
-    singles = (batch for batch, _ in objective.batches(1))
-    each = np.mean(
-        [product(batch) for batch, _ in zip(singles, range(tried), strict=False)], axis=0
-    )
-    scale = float(np.abs(whole).max(initial=0.0))
-    return bool(np.abs(whole - each).max(initial=0.0) <= _ROUNDING * scale)
+    def mean(self, size: int) -> Vector:
+        """Over all examples, in batches of that size."""
+        total: Vector = np.zeros(self._objective.layout.size)
+        for batch, rows in self._objective.batches(size):
+            total += self.of(batch) * rows
+        mean: Vector = total / self._objective.examples.count
+        return mean
+
+
+def _agree(one: Vector, other: Vector) -> bool:
+    scale = float(np.abs(one).max(initial=0.0))
+    return bool(np.abs(one - other).max(initial=0.0) <= _ROUNDING * scale)

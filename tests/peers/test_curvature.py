@@ -21,6 +21,8 @@ from graphc.session.curvature import Curvature
 COUNT = 12
 MOST = 150
 """Parameters of the networks that are compared."""
+ROWS = 30
+"""Rows of the Gauss-Newton matrix that are compared: PyTorch takes long for each."""
 TOLERANCE = 1e-9
 
 NAMED = {
@@ -103,12 +105,14 @@ def check(text: str, batch: dict[str, np.ndarray], seed: int) -> None:
     for name, block in found.blocks().items():
         part = found.layout.slices[name]
         agree(block, expected[part, part])
-    tangents = found.layout.unpack_rows(np.eye(found.size))
+    rows = np.unique(np.linspace(0, found.size - 1, ROWS).astype(int))
+    tangents = found.layout.unpack_rows(np.eye(found.size)[rows])
     newton = found.layout.pack_rows(witness.gauss_newton_products(tangents))
-    for name, block in found.blocks("gauss_newton").items():
-        part = found.layout.slices[name]
-        agree(block, newton[part, part])
-    agree(found.gauss_newton(), newton)
+    blocks = found.blocks("gauss_newton")
+    for name, part in found.layout.slices.items():
+        own = (rows >= part.start) & (rows < part.stop)
+        agree(blocks[name][rows[own] - part.start], newton[own][:, part])
+    agree(found.gauss_newton()[rows], newton)
     if "regularize" not in text:
         gradients = found.layout.pack_rows(witness.per_example_gradients())
         agree(found.fisher(), gradients.T @ gradients / len(gradients))
