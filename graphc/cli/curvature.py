@@ -117,7 +117,8 @@ def _show(report: CurvatureReport, terminal: Terminal) -> None:
     if not terminal.quiet:
         also = "" if report.precision == "f64" else f"; the model trains in {report.precision}"
         terminal.say(f"{report.model}: {_TITLES[report.matrix]}, {report.origin}")
-        terminal.say(f"{report.examples:,} examples, {report.place}, in f64{also}\n")
+        examples = "1 example" if report.examples == 1 else f"{report.examples:,} examples"
+        terminal.say(f"{examples}, {report.place}, in f64{also}\n")
     lines = _lines(report)
     width = max(len(name) for name, _ in lines)
     for name, text in lines:

@@ -117,8 +117,8 @@ class _Along:
     def of(self, batch: Arrays) -> Vector:
         with computing():
             found = self._module.hessian_vector_products(self._state, batch, self._tangents)
-        rows: Matrix = self._objective.layout.pack_rows(found)
-        return rows[0]
+        product: Vector = self._objective.layout.pack_rows(found)[0]
+        return product
 
     def mean(self, size: int) -> Vector:
         """Over all examples, in batches of that size."""
