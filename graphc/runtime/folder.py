@@ -13,7 +13,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -164,7 +164,7 @@ class RunFolder:
 
     def append_line(self, name: str, record: Mapping[str, Any]) -> None:
         """The same for another file of JSON lines in the folder."""
-        line = json.dumps(json_ready(dict(record)), ensure_ascii=False, allow_nan=False) + "\n"
+        line = _as_line(record)
         path = self.path / name
         try:
             with path.open("ab") as file:
@@ -180,8 +180,11 @@ class RunFolder:
         if not self.metrics.exists():
             return
         kept = [record for record in self.history() if record["epoch"] <= epoch]
-        lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in kept]
-        write_atomic(self.metrics, "".join(lines).encode())
+        self.write_lines(self.metrics.name, kept)
+
+    def write_lines(self, name: str, records: Iterable[Mapping[str, Any]]) -> None:
+        """Replace a file of JSON lines in the folder."""
+        write_atomic(self.path / name, "".join(map(_as_line, records)).encode())
 
     def save_best(self, state: Arrays, info: CheckpointInfo) -> None:
         """Replace best.safetensors."""
@@ -203,6 +206,10 @@ class RunFolder:
         if not isinstance(record, dict) or not _is_epoch(record):
             raise RunError(f"line {number} of {self.metrics} is damaged", help="delete the line")
         return record
+
+
+def _as_line(record: Mapping[str, Any]) -> str:
+    return json.dumps(json_ready(dict(record)), ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _lock(descriptor: int, path: Path) -> None:

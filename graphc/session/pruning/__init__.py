@@ -16,20 +16,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from graphc.numerics.hessian import TooLargeError
 from graphc.numerics.pruning import engine
 from graphc.numerics.pruning.choosing import Candidates
-from graphc.numerics.pruning.definite import NotPositiveDefinite
 from graphc.numerics.pruning.engine import Event, Mask, Outcome
 from graphc.numerics.vectors import Vector
 from graphc.runtime import Arrays, RunError, RunFolder
 from graphc.runtime.checkpoint import CheckpointInfo, signature_digest
-from graphc.runtime.wording import listing
 from graphc.session import compacting
 from graphc.session.compact_runs import save_compacted
 from graphc.session.masking import masks_of, state_with_masks
 from graphc.session.model import Model
 from graphc.session.parts import DataLike
+from graphc.session.pruning.failures import kept_so_far, nothing_removed, unfit
 from graphc.session.pruning.methods import make_method
 from graphc.session.pruning.plan import (
     Settled,
@@ -159,6 +157,12 @@ class _Job:
         known = self.network.row_weights()
         return all(name in known for name in self.model.spec.prune.parameters)
 
+    def _fitting(self) -> str:
+        """The curvature that fits where the network is too large for the exact one."""
+        if self.settled.plan.method == "obd":
+            return "backpropagated"
+        return "rows" if self.settled.plan.remove == "weights" and self._by_rows() else "fisher"
+
     @property
     def total(self) -> int:
         """Weights that could go, those that are gone already included."""
@@ -175,8 +179,9 @@ class _Job:
             if folder is not None:
                 state = self.network.state_of(theta, alive)
                 folder.save_last(state, _info(self.model, state))
+            self.network.confirm()
 
-        with _unfit(self.settled):
+        with unfit(self.settled, self._fitting):
             outcome = engine.prune(
                 self.network,
                 self.method,
@@ -194,7 +199,8 @@ class _Job:
 
     def _finished(self, outcome: Outcome, folder: RunFolder | None) -> Pruning:
         if not any(not event.undone for event in outcome.events):
-            raise _nothing_removed(outcome, self.settled)
+            raise nothing_removed(outcome, self.settled)
+        self.network.go_back()
         state = self.network.state_of(outcome.theta, outcome.alive)
         left = int(np.count_nonzero(outcome.alive & self.candidates.mask))
         told = summary(self.settled, outcome, self.total, left)
@@ -210,6 +216,9 @@ class _Job:
         held = {} if interrupted else self._held(state)
         whole.update(held)
         if folder is not None:
+            if interrupted:  # an event may have been written whose state was not kept, or not yet
+                lines = [as_line(e, self.network.layout, self.total) for e in outcome.events]
+                folder.write_lines(FILE, lines)
             info = _info(self.model, state)
             folder.save_last(state, info)
             folder.save_best(state, info)
@@ -224,8 +233,11 @@ class _Job:
             origin=self.origin.origin,
         )
         before = {} if interrupted else self._held(self.before)
-        scores = {f"{part} before": before[part] for part in held}
-        scores |= {f"{part} after": held[part] for part in held}
+        scores = {
+            f"{part} {when}": of[part]
+            for part in held
+            for when, of in (("before", before), ("after", held))
+        }
         return Pruning(run, self.origin, self.settled, outcome, told, scores)
 
     def _held(self, state: Arrays) -> dict[str, Any]:
@@ -249,7 +261,8 @@ def _compacted(found: Pruning) -> Pruning:
 
 @contextlib.contextmanager
 def _folder(job: _Job, path: str | os.PathLike[str] | None) -> Iterator[RunFolder]:
-    """A folder for the result, taken back where nothing comes of it."""
+    """A folder for the result, taken back where nothing comes of it. Where an error ends a pruning
+    that has gone some way, it says where that is kept."""
     origin = job.origin.path
     stem = f"{job.model.name if origin is None else origin.name}-pruned"
     more = {"pruned_from": None if origin is None else str(origin.resolve())}
@@ -258,59 +271,12 @@ def _folder(job: _Job, path: str | os.PathLike[str] | None) -> Iterator[RunFolde
     with folder.claimed():
         try:
             yield folder
+        except RunError as problem:
+            folder.discard()
+            raise kept_so_far(problem, folder) from problem
         except BaseException:
             folder.discard()
             raise
-
-
-@contextlib.contextmanager
-def _unfit(settled: Settled) -> Iterator[None]:
-    """A network that a method does not fit, as an error for people."""
-    try:
-        yield
-    except NotPositiveDefinite as problem:
-        raise RunError(
-            "the damped Hessian is not positive definite: its smallest eigenvalue without damping "
-            f"is {problem.smallest_eigenvalue:.3g}",
-            help=f"train on to a minimum, or give --damping {problem.suggested_damping:.3g}, or "
-            "leave damping out, and the least that is enough is taken",
-        ) from problem
-    except TooLargeError as problem:
-        fitting = "backpropagated" if settled.plan.method == "obd" else "rows, or fisher"
-        raise RunError(
-            f"curvature = exact is not for {problem.n:,} parameters: it takes "
-            f"{problem.bytes / 1e9:.3g} GB and about {_duration(problem.seconds)}",
-            help=f"take --curvature {fitting}, which fits",
-        ) from problem
-
-
-def _duration(seconds: float) -> str:
-    """A time in the unit that a person thinks of it in."""
-    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:,.0f} {unit}"
-    return f"{seconds:.0f} seconds"
-
-
-def _nothing_removed(outcome: Outcome, settled: Settled) -> BaseException:
-    """Why the first deletion was the last."""
-    if outcome.stopped == "interrupted":
-        return KeyboardInterrupt()
-    event = outcome.events[-1] if outcome.events else None
-    failed = [check for check in event.checks if not check.holds] if event else []
-    if outcome.stopped == "check" and failed:
-        told = listing(
-            f"{MEANINGS[c.name]} is {c.value:.3g}, more than {c.limit:.3g}" for c in failed
-        )
-        return RunError(f"nothing was removed: {told}", help=CURES[failed[0].name])
-    if outcome.stopped == "score":
-        what = f"the first deletion makes {settled.plan.stop} worse on the training part"
-    elif event is not None and outcome.stopped == "max_rise":
-        rise = event.objective - outcome.start
-        what = f"the first deletion lets the objective rise by {rise:.3g}"
-    else:
-        what = "no weight can go"
-    return RunError(f"nothing was removed: {what}", help="ask for less, or for smaller steps")
 
 
 def _info(model: Model, state: Arrays) -> CheckpointInfo:

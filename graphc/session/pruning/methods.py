@@ -101,10 +101,17 @@ def _exact(settled: Settled, network: Network, candidates: Candidates) -> Build:
 
 def _fisher(settled: Settled, network: Network, candidates: Candidates) -> Build:
     """The inverse of the damped empirical Fisher matrix, in blocks of its diagonal."""
+    if settled.plan.damping == 0:
+        raise RunError(
+            "the Fisher matrix of few examples is singular: it needs a damping above 0",
+            help="leave damping out, and a part of its mean diagonal is taken",
+        )
 
     def build(theta: Vector, alive: Mask) -> tuple[Inverse, Sequence[Check]]:
         problem = network.problem
-        damping = settled.plan.damping or _FISHER_DAMPING * _mean_square(problem, theta)
+        damping = settled.plan.damping
+        if damping is None:
+            damping = _FISHER_DAMPING * _mean_square(problem, theta)
         inverse = FisherInverse(
             problem.example_gradients(theta),
             problem.size,

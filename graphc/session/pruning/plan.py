@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from graphc.model import PrunePlan
+from graphc.numerics.hessian import LIMIT
 from graphc.numerics.pruning.choosing import Candidates, Indices
 from graphc.numerics.pruning.engine import Limits, Mask, Scores
 from graphc.numerics.pruning.schedule import Schedule
@@ -48,7 +49,9 @@ def settle(plan: PrunePlan, model: Model, layout: Layout, by_rows: Callable[[], 
     if plan.sparsity is None and plan.max_rise is None and plan.stop is None:
         plan = replace(plan, sparsity=SPARSITY)
     curvature = plan.curvature or _curvature(plan, layout.size, by_rows)
-    return Settled(plan, curvature, _schedule(plan, curvature, layout), _retrain(plan, model))
+    retrain = _retrain(plan, model)
+    _expect_training(plan, retrain)
+    return Settled(plan, curvature, _schedule(plan, curvature, layout), retrain)
 
 
 def _curvature(plan: PrunePlan, n: int, by_rows: Callable[[], bool]) -> Any:
@@ -56,9 +59,9 @@ def _curvature(plan: PrunePlan, n: int, by_rows: Callable[[], bool]) -> Any:
         return "exact" if n <= EXACT else "backpropagated"
     if plan.method != "obs":
         return None
-    if n <= EXACT or plan.remove == "units":
+    if n <= (LIMIT if plan.remove == "units" else EXACT):
         return "exact"
-    return "rows" if by_rows() else "fisher"
+    return "rows" if plan.remove == "weights" and by_rows() else "fisher"
 
 
 def _schedule(plan: PrunePlan, curvature: str | None, layout: Layout) -> Schedule:
@@ -74,11 +77,25 @@ def _schedule(plan: PrunePlan, curvature: str | None, layout: Layout) -> Schedul
 
 
 def _retrain(plan: PrunePlan, model: Model) -> int:
-    if plan.method == "lottery":
-        return plan.retrain or model.spec.train.epochs
     if plan.retrain is not None:
         return plan.retrain
+    if plan.method == "lottery":
+        return model.spec.train.epochs
     return 1 if plan.method == "movement" else 0
+
+
+def _expect_training(plan: PrunePlan, retrain: int) -> None:
+    """Methods that are made of training have some."""
+    if retrain == 0 and plan.method in ("lottery", "movement"):
+        raise RunError(
+            f"method = {plan.method} goes by training, and retrain is 0",
+            help="leave it out, or give epochs: --retrain 10",
+        )
+    if plan.method == "lottery" and plan.rewind >= retrain:
+        raise RunError(
+            f"a training of {retrain} epochs that rewinds to epoch {plan.rewind} has none left",
+            help="rewind to an earlier epoch, or train longer: --retrain N",
+        )
 
 
 def make_candidates(
@@ -104,12 +121,12 @@ def make_limits(
     """When pruning ends. RunError for a sparsity that cannot be reached."""
     total = int(np.count_nonzero(candidates.mask))
     left = int(np.count_nonzero(candidates.mask & alive))
-    goal = total - round((plan.sparsity or 1.0) * total)
+    goal = 0 if plan.sparsity is None else total - round(plan.sparsity * total)
     if plan.sparsity is not None:
         _expect_reachable(plan.sparsity, total, left, goal, _least(candidates, alive))
     largest = float(np.max(np.abs(theta[alive]), initial=0.0))
     move = largest if plan.max_move is None else plan.max_move
-    return Limits(max(goal, 0), plan.max_rise, worse, move, strict)
+    return Limits(goal, plan.max_rise, worse, move, strict)
 
 
 def _least(candidates: Candidates, alive: Mask) -> int:
@@ -125,11 +142,16 @@ def _least(candidates: Candidates, alive: Mask) -> int:
 
 
 def _expect_reachable(sparsity: float, total: int, left: int, goal: int, least: int) -> None:
+    if goal >= total:
+        raise RunError(
+            f"a sparsity of {sparsity:.4g} is less than one of {total:,} weights",
+            help="ask for a higher one, as in 80%",
+        )
     if goal >= left:
         raise RunError(
-            f"{sparsity:.4g} of {total:,} weights cannot be removed anew: "
-            f"only {left:,} are left, which is a sparsity of {1 - left / total:.2%}",
-            help="ask for a higher sparsity",
+            f"a sparsity of {sparsity:.2%} is reached already: "
+            f"of {total:,} weights {left:,} are left, which is {1 - left / total:.2%}",
+            help="ask for a higher one",
         )
     if goal < max(least, 1):
         most = 1 - max(least, 1) / total

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from graphc.numerics.pruning.engine import Check, Event, Outcome
 from graphc.numerics.vectors import Layout
 from graphc.session.pruning.plan import Settled
@@ -75,9 +77,15 @@ def failed_checks(events: Iterable[Event]) -> dict[str, tuple[int, Check]]:
             if check.holds:
                 continue
             count, worst = found.get(check.name, (0, check))
-            larger = check if check.value / check.limit > worst.value / worst.limit else worst
-            found[check.name] = count + 1, larger
+            found[check.name] = count + 1, max(worst, check, key=_excess)
     return found
+
+
+def _excess(check: Check) -> float:
+    """How many times its limit a value is; one that is no number is beyond all."""
+    if check.limit <= 0 or not np.isfinite(check.value):
+        return np.inf
+    return check.value / check.limit
 
 
 def summary(settled: Settled, outcome: Outcome, total: int, left: int) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class Network:
         self.movements: Vector | None = None
         self._trainings = 0
         self._validation: Examples | None = None
+        self._confirmed = state
 
     # ------------------------------------------------------------------ what it is
 
@@ -111,13 +112,26 @@ class Network:
 
     def _take(self, state: Arrays) -> Vector:
         """Go on with a trained state. Where layers have states, the objective is another now."""
-        self.state = {**self.state, **{name: state[name] for name in self.model.spec.parameters}}
-        if self.model.spec.states:
-            self.state.update({name: state[name] for name in self.model.spec.states})
+        kept = (*self.model.spec.parameters, *self.model.spec.states)
+        self._hold({**self.state, **{name: state[name] for name in kept}})
+        return self.layout.pack(state)
+
+    def confirm(self) -> None:
+        """What layers hold belongs to a result from here on."""
+        self._confirmed = self.state
+
+    def go_back(self) -> None:
+        """To what layers held when it was last confirmed: a training in between was undone."""
+        self._hold(self._confirmed)
+
+    def _hold(self, state: Arrays) -> None:
+        """The state of all but parameters. Where it is another, so is the objective."""
+        changed = state is not self.state
+        self.state = state
+        if changed and self.model.spec.states:
             self.__dict__.pop("objective", None)
             self.__dict__.pop("problem", None)
             self._validation = None
-        return self.layout.pack(state)
 
     # ------------------------------------------------------------------ movement
 
