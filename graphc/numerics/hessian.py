@@ -32,8 +32,8 @@ Product = Callable[[Matrix], Matrix]
 
 LIMIT = 10_000
 """Parameters up to which a matrix of all pairs is made, if nobody says."""
-BLOCK = 256
-"""Unit tangents that are asked for at a time."""
+BLOCK, _CELLS = 256, 2**22
+"""Unit tangents that are asked for at a time, and numbers that these may be."""
 _TRIED = 32
 """Unit tangents that are timed to say how long all would take."""
 
@@ -92,6 +92,7 @@ def layer_blocks(
 
 def unit_rows(places: range, n: int, block: int) -> Iterator[tuple[NDArray[np.intp], Matrix]]:
     """Unit vectors [k, n] of some places, ``block`` at a time, and which places these are."""
+    block = max(1, min(block, _CELLS // n))
     for first in range(places.start, places.stop, block):
         rows = np.arange(first, min(first + block, places.stop))
         tangents = np.zeros((len(rows), n))

@@ -145,8 +145,9 @@ def _mapped(problem: Problem, names: list[str]) -> NDArray[np.bool_]:
 
 def _units(places: Places, n: int) -> Iterator[tuple[Places, Matrix]]:
     """Unit vectors of places in any order, a block at a time."""
-    for first in range(0, len(places), BLOCK):
-        rows = places[first : first + BLOCK]
+    block = max(1, min(BLOCK, _CELLS // n))
+    for first in range(0, len(places), block):
+        rows = places[first : first + block]
         tangents = np.zeros((len(rows), n))
         tangents[np.arange(len(rows)), rows] = 1.0
         yield rows, tangents
@@ -180,8 +181,24 @@ def _add_rows(
             for place, j in enumerate(columns):
                 slope = gradients[other][place] if other in gradients else None
                 push = inputs[other][place] if other in inputs else None
+                if x.shape[1] == 1:  # a bias: no large factor for a single row
+                    block[0, j] += _row(link, other, slope, push, x).reshape(-1)
+                    continue
                 for m in _chunks(len(x), block.shape[2]):
                     block[:, j] += x[m].T @ _factor(link, other, slope, push, m)
+
+
+def _row(
+    link: LayerLinks, name: str, slope: Matrix | None, push: Matrix | None, weights: Matrix
+) -> Matrix:
+    """Σ_m w_m ∂(x δ)/∂z along one direction, [fan in, fan out], for weights [m, 1]."""
+    x, gradient = link.inputs[name], link.gradients[name]
+    total = np.zeros((x.shape[1], gradient.shape[1]))
+    if slope is not None:
+        total += x.T @ (weights * slope)
+    if push is not None:
+        total += (weights * push).T @ gradient
+    return total
 
 
 def _factor(

@@ -24,7 +24,7 @@ class LayerSample:
 class LayerLinks:
     """How layers ``z = x @ W`` with a row an example hang together, for a block of m examples that
     E is a sum over. Names are those of the weights, in the order in which the network computes the
-    layers; W is used in no other way.
+    layers; W is used in no other way. A bias is a layer whose x is 1.
 
     ``inputs`` are x [m, fan in], ``gradients`` ∂E/∂z [m, fan out]. ``moved(name, directions)``
     takes k directions of the z of one layer [k, fan out], the same for all examples, and gives the

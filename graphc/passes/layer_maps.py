@@ -8,7 +8,7 @@ from graphc.ops.leaves import Input
 from graphc.ops.matmul import Matmul
 from graphc.ops.shapes import Reshape
 
-__all__ = ["layer_maps"]
+__all__ = ["layer_maps", "meeting_data"]
 
 
 def layer_maps(program: Program) -> dict[str, Node]:
@@ -18,7 +18,7 @@ def layer_maps(program: Program) -> dict[str, Node]:
     shared weight, or one that is transposed (``x @ transpose(W)``), sliced, looked up in or given
     to ``einsum``, there is none. A use that never meets the data, as in a penalty, does not count.
     """
-    uses = _meeting_data(program)
+    uses = meeting_data(program)
     found = {name: _map(program.graph, id, uses) for name, id in program.learned_nodes.items()}
     return {name: node for name, node in found.items() if node is not None}
 
@@ -36,7 +36,7 @@ def _map(graph: Graph, weight: int, uses: set[int]) -> Node | None:
     return user if is_matrix and on_the_right else None
 
 
-def _meeting_data(program: Program) -> set[int]:
+def meeting_data(program: Program) -> set[int]:
     """Everything from which arrays that depend on the data are made. Numbers do not count: an
     objective is a sum of what depends on data and what does not."""
     graph = program.graph

@@ -12,9 +12,11 @@ from typing import ClassVar
 
 from graphc.ir import Builder, Node, Origin, Type, TypeRuleError, Value, symbol
 from graphc.model.program import Program
+from graphc.ops.arithmetic import Add
 from graphc.ops.leaves import Direction
+from graphc.ops.matmul import Matmul
 from graphc.passes.differentiate import Gradients
-from graphc.passes.layer_maps import layer_maps
+from graphc.passes.layer_maps import layer_maps, meeting_data
 from graphc.passes.loss_pieces import opened
 from graphc.passes.products import backward_from, inner_sum, pushed_forward
 
@@ -67,14 +69,16 @@ class LayerHessianProducts:
             builder, [(first.get(id), tangents[name]) for name, id in outputs.items()]
         )
         second = backward_from(walk, builder, slope, outputs.values())
-        inputs = list(dict.fromkeys(node.inputs[0] for node in maps.values()))
+        given = {name: _input(node) for name, node in maps.items()}
+        inputs = list(dict.fromkeys(id for id in given.values() if id is not None))
         moved = pushed_forward(walk, builder, inputs, outputs, tangents)
         program.roots = {}
         for name, node in maps.items():
             value = second.get(node.id) or builder.zeros(node.tensor)
             program.roots["product", name] = value.id
-            if node.inputs[0] in moved:
-                program.roots["product", f"{name}:input"] = moved[node.inputs[0]].id
+            push = None if (id := given[name]) is None else moved.get(id)
+            if push is not None:
+                program.roots["product", f"{name}:input"] = push.id
         return program
 
 
@@ -92,9 +96,13 @@ class PenaltyAlone:
 
 
 def example_maps(program: Program) -> dict[str, Node]:
-    """Those of :func:`layer_maps` whose z is a matrix with a row an example, in the order in which
-    the network computes them: what a z depends on comes before it."""
-    found = layer_maps(program)
+    """What gives z by weight, in the order in which the network computes them: what a z depends on
+    comes before it.
+
+    Those of :func:`layer_maps` whose z is a matrix with a row an example, and biases: ``z = y + b``
+    where b takes part in that alone is a map of the input 1.
+    """
+    found = layer_maps(program) | _biases(program)
     batch = None if program.spec.batch is None else symbol(program.spec.batch)
     fitting = {
         node.id: (name, node)
@@ -103,6 +111,26 @@ def example_maps(program: Program) -> dict[str, Node]:
     }
     order = [node.id for node in program.graph.topological() if node.id in fitting]
     return dict(fitting[id] for id in order)
+
+
+def _biases(program: Program) -> dict[str, Node]:
+    """Sums by the name of each learned vector that is added to the rows of a matrix, and used in no
+    other way. A use that never meets the data, as in a penalty, does not count."""
+    graph, uses, found = program.graph, meeting_data(program), {}
+    for name, id in program.learned_nodes.items():
+        users = [user for user in graph.users(id) if user in uses]
+        node = graph[users[0]] if len(users) == 1 else None
+        if node is None or not isinstance(node.op, Add) or graph.slots(id, node.id) != 1:
+            continue
+        (other,) = (graph[i] for i in node.inputs if i != id)
+        if graph[id].tensor.rank == 1 and other.type == node.type and node.tensor.rank == 2:
+            found[name] = node
+    return found
+
+
+def _input(node: Node) -> int | None:
+    """What a map multiplies by its weight, None for a bias."""
+    return node.inputs[0] if isinstance(node.op, Matmul) else None
 
 
 def _expected(program: Program) -> dict[str, Node]:

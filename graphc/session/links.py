@@ -50,13 +50,14 @@ def _blocks(objective: Objective, at: Vector) -> Iterator[LayerLinks]:
         lambda n: objective.bytes(footprint, n, _DIRECTIONS) <= objective.memory,
     )
     state, count = objective.at(at), objective.examples.count
+    ones = np.ones((rows, 1))  # the input of a bias
     for batch, size in objective.batches(rows):
         share = size / count
         with computing():
             gradients = module.layer_gradients(state, batch)
             inputs = module.layer_inputs(state, batch)
         yield LayerLinks(
-            {name: inputs[name] for name in gradients},
+            {name: inputs.get(name, ones[: len(g)]) for name, g in gradients.items()},
             {name: gradient * share for name, gradient in gradients.items()},
             _Moved(module, state, batch, share, {n: g.shape[1] for n, g in gradients.items()}),
         )

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+from curvature import curvature_times
 from drawing import drawing
 from figures import ROOT, processor, spread
 from first_step import model_text
@@ -276,6 +277,7 @@ def main() -> None:
         ("Training step, f32", step_times(repeat, 300 if options.quick else 1500)),
         ("Memory of a training step", step_memory()),
         ("An epoch from a cold start", epoch_from_cold()),
+        ("Curvature, f64", curvature_times(min(repeat, 5))),
         ("Pictures", drawing(seconds, min(repeat, 5))),
     ]
     # After the memory of graphc's processes is known: the largest of all is looked at.
