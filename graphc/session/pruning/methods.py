@@ -82,18 +82,26 @@ def _damage(settled: Settled, network: Network) -> Ranking:
 
 def _exact(settled: Settled, network: Network, candidates: Candidates) -> Build:
     """The inverse of the exact Hessian, damped; by default by as little as makes it positive
-    definite."""
+    definite and its inverse exact: a softmax alone leaves a direction without curvature, in which
+    the least damping of all would let rounding grow."""
     damping: Damping = "auto" if settled.plan.damping is None else settled.plan.damping
 
     def build(theta: Vector, alive: Mask) -> tuple[Inverse, Sequence[Check]]:
         problem = network.problem
         hessian = dense(lambda rows: problem.hessian(theta, rows), problem.size)
-        surgeon = Surgeon(hessian, damping, alive, candidates.removable)
         largest = float(np.abs(np.diagonal(hessian)).max())
+        surgeon = Surgeon(hessian, damping, alive, candidates.removable)
+        residual = surgeon.residual().two_norm
+        while damping == "auto" and residual > INVERSE_LIMIT:
+            more = 10 * max(surgeon.damping, 1e-11 * largest)
+            if more > DAMPING_LIMIT * largest:
+                break
+            surgeon = Surgeon(hessian, more, alive, candidates.removable)
+            residual = surgeon.residual().two_norm
         return surgeon, (
             gradient_check(problem, theta, alive),
             Check("damping", surgeon.damping, DAMPING_LIMIT * largest),
-            Check("inverse", surgeon.residual().two_norm, INVERSE_LIMIT),
+            Check("inverse", residual, INVERSE_LIMIT),
         )
 
     return build
