@@ -76,7 +76,7 @@ class Candidates:
             for unit, score in enumerate(of_layer)
             if alive[self.units[layer][unit]].any()
         )
-        left = [sum(alive[unit].any() for unit in layer) for layer in self.units]
+        left = [sum(bool(alive[unit].any()) for unit in layer) for layer in self.units]
         found: list[Indices] = []
         gone = alive.copy()
         while ranked and np.count_nonzero(alive & ~gone & self.mask) < count:

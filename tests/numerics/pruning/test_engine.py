@@ -1,4 +1,4 @@
-"""The loop of pruning over quadratics: predictions, every way to stop, what is undone, who is told."""
+"""The loop of pruning over quadratics: predictions, ways to stop, what is undone, who is told."""
 
 import numpy as np
 import pytest
