@@ -1,7 +1,10 @@
-"""Draws the pictures of the README and of docs: every view of four models, and what `graphc show`
-draws of a run.
+"""Draws the pictures of the README and of docs: every view of four models, what `graphc show`
+draws of a run, and what pruning leaves.
 
-    python tools/pictures.py            # rewrites docs/pictures
+    python tools/pictures.py                   # rewrites docs/pictures
+    python tools/pictures.py --monks FOLDER    # and MONK's problem 1, from its tables
+
+The figure of the lottery ticket is that of `tools/proofs/lottery.py`.
 
 `tests/golden` draws the graphs again and compares: the Graphviz of the wheel places boxes alike on
 every machine.
@@ -9,6 +12,7 @@ every machine.
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import tempfile
@@ -21,6 +25,8 @@ sys.path.insert(0, str(ROOT))
 import graphc  # noqa: E402, what the path leads to
 from graphc.session.showing import show_curves, show_surface, show_weights  # noqa: E402
 
+OTHERS = ("lottery.svg", "monks1-removed.svg")
+"""Pictures that need data which do not ship."""
 FOLDER = ROOT / "docs" / "pictures"
 MODELS = ("logistic", "circuit", "xor", "digits")
 STEPS = {"circuit": (1, 3, 5, 8), "logistic": (3, 10, 15)}
@@ -59,22 +65,40 @@ def _drawn(model: graphc.Model, view: str, **options: object) -> graphc.Picture:
 
 
 def runs() -> Iterator[tuple[str, str]]:
-    """Pictures of what a run of digits learned."""
+    """Pictures of what a run of digits learned, and of what pruning left of it."""
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         run = graphc.compile(ROOT / "models" / "digits.gc").train(folder="digits-1")
         yield "digits-curves.svg", show_curves(run).svg
         yield "digits-weights.svg", show_weights(run, "h.dense1.W", shape=(8, 8)).svg
         yield "digits-surface.svg", show_surface(run).svg
+        pruned = graphc.prune(run, folder="digits-1-pruned-1", compact=False).run
+        yield "digits-removed.svg", graphc.render(pruned, "removed").svg
+        yield "digits-pruning.svg", graphc.show_pruning(pruned).svg
         os.chdir(ROOT)
+
+
+def monks(data: str) -> Iterator[tuple[str, str]]:
+    """MONK's problem 1 as far as Optimal Brain Surgeon prunes it, of the best seed of 20."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = graphc.compile(ROOT / "models" / "monks1.gc", data=data)
+        run = model.train(seed=17, folder=Path(folder) / "monks1-1")
+        pruned = graphc.prune(run, folder=Path(folder) / "monks1-1-pruned-1", compact=False).run
+        yield "monks1-removed.svg", graphc.render(pruned, "removed").svg
 
 
 def main() -> None:
     """Rewrite the folder."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--monks", metavar="FOLDER", help="where the tables of MONK's problems lie")
+    data = parser.parse_args().monks
     FOLDER.mkdir(parents=True, exist_ok=True)
     for old in FOLDER.iterdir():
-        old.unlink()
-    for name, text in (*graphs(), *runs()):
+        if old.name not in OTHERS:
+            old.unlink()
+    for name, text in (*graphs(), *runs(), *(monks(data) if data else ())):
         (FOLDER / name).write_text(text, encoding="utf-8")
         print(f"{name}: {len(text.encode()):,} bytes")
 

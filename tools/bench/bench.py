@@ -1,6 +1,6 @@
 """Measure graphc beside its peers and write RESULTS.md.
 
-    python tools/bench/bench.py [--quick] [--deep] [-o tools/bench/RESULTS.md]
+    python tools/bench/bench.py [--quick] [--deep] [--mnist FOLDER] [-o tools/bench/RESULTS.md]
 
 Start-up and compile times are whole processes; training steps of graphc and of PyTorch (where it
 is installed) alternate within one process on the same data. Figures are medians; a ratio is
@@ -29,6 +29,7 @@ from drawing import drawing
 from figures import ROOT, processor, spread
 from first_step import model_text
 from first_steps import first_steps
+from pruning import pruning_times
 from step_memory import step_memory
 
 STEP_MODEL = """model bench
@@ -267,6 +268,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer repetitions")
     parser.add_argument("-o", "--output", default=str(ROOT / "tools/bench/RESULTS.md"))
     parser.add_argument("--deep", action="store_true", help="deep networks beside JAX and PyTorch")
+    parser.add_argument("--mnist", metavar="FOLDER", help="prune LeNet-300-100 on these files too")
     options = parser.parse_args()
     repeat = 3 if options.quick else 9
     output, depths = Path(options.output), [10, 100, 1000]
@@ -278,6 +280,7 @@ def main() -> None:
         ("Memory of a training step", step_memory()),
         ("An epoch from a cold start", epoch_from_cold()),
         ("Curvature, f64", curvature_times(min(repeat, 5))),
+        ("Pruning", pruning_times(options.mnist, min(repeat, 5))),
         ("Pictures", drawing(seconds, min(repeat, 5))),
     ]
     # After the memory of graphc's processes is known: the largest of all is looked at.
