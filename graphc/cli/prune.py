@@ -83,6 +83,7 @@ def command(
         strict=strict,
         compact=not no_compact,
         report=None if terminal.quiet or terminal.json else progress,
+        notice=None if terminal.quiet else lambda text: terminal.say_error(f"note: {text}"),
         **given,
     )
     if terminal.json:

@@ -13,9 +13,17 @@ if TYPE_CHECKING:
 __all__ = ["event_line", "heading", "show_pruning"]
 
 
+_COLUMNS = {
+    "round": 5, "removed": 7, "left": 9, "predicted": 10, "measured": 10, "objective": 10,
+}  # fmt: skip
+"""Names of columns, and how wide they are at least."""
+_WIDEST = 112
+"""Scores are shown as far as they fit into so many characters; the record has them all."""
+
+
 def heading(event: Event) -> str:
     """Names of the columns of :func:`event_line`."""
-    names = [*("round", "removed", "left", "predicted", "measured", "objective"), *_scores(event)]
+    names = [*_COLUMNS, *_scores(event)]
     return "  ".join(name.rjust(width) for name, width in zip(names, _widths(names), strict=True))
 
 
@@ -23,6 +31,10 @@ def event_line(event: Event) -> str:
     """A deletion or retraining: rises of the objective that were predicted and measured."""
     if event.kind == "retraining":
         removed, predicted = "retrain", ""
+    elif not len(event.removed):
+        return (
+            f"{event.round:5}  stopped  ! {', '.join(c.name for c in event.checks if not c.holds)}"
+        )
     else:
         removed = f"{len(event.removed):,}"
         predicted = "" if event.predicted is None else f"{event.predicted:.4g}"
@@ -35,7 +47,7 @@ def event_line(event: Event) -> str:
         f"{event.objective:.6g}",
         *(f"{value:.4f}" for value in _scores(event).values()),
     ]
-    names = [*("round", "removed", "left", "predicted", "measured", "objective"), *_scores(event)]
+    names = [*_COLUMNS, *_scores(event)]
     line = "  ".join(text.rjust(width) for text, width in zip(cells, _widths(names), strict=True))
     marks = [check.name for check in event.checks if not check.holds]
     notes = (["undone"] if event.undone else []) + ([f"! {', '.join(marks)}"] if marks else [])
@@ -56,7 +68,9 @@ def show_pruning(found: Pruning, terminal: Terminal) -> None:
         f"measured {told['measured']:.4g}"
     )
     for line in found.warnings:
-        terminal.say(line)
+        fact, _, cure = line.partition("; ")
+        terminal.say(fact)
+        terminal.say(f"  {cure}")
     terminal.say("")
     show_scores(found.scores, terminal)
     run = found.run.path
@@ -79,11 +93,13 @@ def _scores(event: Event) -> dict[str, float]:
     held = {"train": event.scores["train"]}
     if "validation" in event.scores:
         held["val"] = event.scores["validation"]
-    return {
+    named = {
         f"{part} {name}": value for part, values in held.items() for name, value in values.items()
     }
+    while named and sum(width + 2 for width in _widths([*_COLUMNS, *named])) > _WIDEST:
+        named.popitem()
+    return named
 
 
 def _widths(names: list[str]) -> list[int]:
-    least = {"round": 5, "removed": 7, "left": 9, "predicted": 10, "measured": 10, "objective": 10}
-    return [max(len(name), least.get(name, 6)) for name in names]
+    return [max(len(name), _COLUMNS.get(name, 6)) for name in names]

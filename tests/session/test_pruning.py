@@ -478,10 +478,12 @@ def test_a_bound_on_moves_of_nothing_is_broken_and_told(quick: graphc.Run) -> No
 def test_a_network_too_large_for_the_exact_hessian_is_told_before_anything_is_done(
     quick: graphc.Run, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from graphc.numerics import hessian
+    from graphc.numerics import layered
 
-    for function in (hessian.dense, hessian.diagonal):
-        monkeypatch.setattr(function, "__kwdefaults__", {**function.__kwdefaults__, "limit": 10})
+    # Every weight by a tangent of its own, as in a network that is not made of layers alone.
+    monkeypatch.setattr(layered, "_links", lambda problem, at: None)
+    for function in (layered.hessian_matrix, layered.hessian_diagonal):
+        monkeypatch.setattr(function, "__kwdefaults__", {**function.__kwdefaults__, "limit": 5})
     for method, words, fitting in (
         ("obs", "the Hessian and its inverse take", "--curvature rows"),
         ("obd", "the diagonal of the Hessian takes about", "--curvature backpropagated"),
@@ -494,3 +496,29 @@ def test_a_network_too_large_for_the_exact_hessian_is_told_before_anything_is_do
     with pytest.raises(graphc.RunError) as caught:
         pruned(quick, method="obs", curvature="exact", remove="units", sparsity=0.5)
     assert "--curvature fisher" in (caught.value.help or "")
+
+
+def test_what_an_exact_inverse_takes_is_told_before_it_is_computed(
+    quick: graphc.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from graphc.numerics.pruning.cost import Cost
+    from graphc.session.pruning import failures
+
+    happened: list[str] = []
+    more = {
+        "schedule": "recompute",
+        "steps": 3,
+        "sparsity": 0.5,
+        "notice": happened.append,
+        "report": lambda event: happened.append(event.kind),
+    }
+    pruned(quick, **more)
+    assert happened == ["deletion"] * 3
+    happened.clear()
+    monkeypatch.setattr(failures, "exact_cost", lambda n: Cost(4 * 10**9, 120.0))
+    pruned(quick, **more)
+    assert happened[0] == (
+        "exact inverses for 26 parameters take 4 GB, and in 3 rounds about 6 minutes; "
+        "--curvature rows takes less"
+    )
+    assert happened[1:] == ["deletion"] * 3

@@ -19,6 +19,7 @@ import numpy as np
 from graphc.numerics.pruning import engine
 from graphc.numerics.pruning.choosing import Candidates
 from graphc.numerics.pruning.engine import Event, Mask, Outcome
+from graphc.numerics.pruning.schedule import targets
 from graphc.numerics.vectors import Vector
 from graphc.runtime import Arrays, RunError, RunFolder
 from graphc.runtime.checkpoint import CheckpointInfo, signature_digest
@@ -27,7 +28,7 @@ from graphc.session.compact_runs import save_compacted
 from graphc.session.masking import masks_of, state_with_masks
 from graphc.session.model import Model
 from graphc.session.parts import DataLike
-from graphc.session.pruning.failures import kept_so_far, nothing_removed, unfit
+from graphc.session.pruning.failures import kept_so_far, long_way, nothing_removed, unfit
 from graphc.session.pruning.methods import make_method
 from graphc.session.pruning.plan import (
     Settled,
@@ -103,6 +104,7 @@ def prune(
     strict: bool = False,
     compact: bool = True,
     report: Told | None = None,
+    notice: Callable[[str], None] | None = None,
     **options: object,
 ) -> Pruning:
     """Remove weights of a run (a :class:`Run`, its folder, or a model file, which means its latest
@@ -111,8 +113,9 @@ def prune(
     ``options`` are keys of that section and override it: ``prune(run, method="obs",
     sparsity=0.8)``. ``folder`` is where the pruned run is kept: beside the run by default, False
     for nowhere. ``strict`` ends pruning at the first check that fails. ``report`` is told of each
-    deletion and retraining. Ctrl-C ends with what has been pruned so far. Where whole units are
-    dead, ``compact`` makes a smaller model of the pruned one, as a run of its own beside it.
+    deletion and retraining, ``notice`` beforehand of what takes long. Ctrl-C ends with what has
+    been pruned so far. Where whole units are dead, ``compact`` makes a smaller model of the pruned
+    one, as a run of its own beside it.
 
     RunError for terms that cannot be met: a method that does not fit the network (with the memory
     and the time that it would take, and the one that fits), a sparsity that cannot be reached, a
@@ -123,6 +126,9 @@ def prune(
     model = origin.over(data).with_sets(sets).with_masks()
     state = state_with_masks(model, origin.state, masks_of(origin.model, origin.state))
     job = _Job(origin, model, state, strict)
+    long = job.long_way()
+    if notice is not None and long is not None:
+        notice(long)
     if folder is False:
         return job.run(None, report)
     with _folder(job, folder) as kept:
@@ -162,6 +168,12 @@ class _Job:
         if self.settled.plan.method == "obd":
             return "backpropagated"
         return "rows" if self.settled.plan.remove == "weights" and self._by_rows() else "fisher"
+
+    def long_way(self) -> str | None:
+        left = int(np.count_nonzero(self.candidates.mask & self.alive))
+        plan, goal = self.settled.plan, self.limits.goal
+        rounds = len(targets(left, goal, self.settled.schedule, plan.steps))
+        return long_way(self.settled, self.network.layout.size, rounds, self._fitting)
 
     @property
     def total(self) -> int:

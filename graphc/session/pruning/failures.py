@@ -1,20 +1,23 @@
-"""What ends a pruning before its time, as errors for people."""
+"""What ends a pruning before its time, or makes it long, in words for people."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
 
-from graphc.numerics.hessian import TooLargeError
+from graphc.numerics.hessian import LIMIT, TooLargeError
 from graphc.numerics.pruning.cost import exact_cost
 from graphc.numerics.pruning.definite import NotPositiveDefinite
 from graphc.numerics.pruning.engine import Outcome
 from graphc.runtime import RunError, RunFolder
-from graphc.runtime.wording import listing
+from graphc.runtime.wording import count, listing
 from graphc.session.pruning.plan import Settled
 from graphc.session.pruning.records import CURES, MEANINGS
 
-__all__ = ["kept_so_far", "nothing_removed", "unfit"]
+__all__ = ["kept_so_far", "long_way", "nothing_removed", "unfit"]
+
+_LONG = 60.0
+"""Seconds from which it is told how long exact inverses take."""
 
 
 @contextlib.contextmanager
@@ -34,6 +37,20 @@ def unfit(settled: Settled, fitting: Callable[[], str]) -> Iterator[None]:
             f"curvature = exact is not for {problem.n:,} parameters: {_takes(settled, problem)}",
             help=f"take --curvature {fitting()}, which fits",
         ) from problem
+
+
+def long_way(settled: Settled, n: int, rounds: int, fitting: Callable[[], str]) -> str | None:
+    """What exact inverses of n parameters take, where that is long; the Hessian comes on top."""
+    if (settled.plan.method, settled.curvature) != ("obs", "exact") or n > LIMIT:
+        return None
+    cost = exact_cost(n)
+    if cost.seconds * rounds < _LONG:
+        return None
+    return (
+        f"exact inverses for {n:,} parameters take {_size(cost.bytes)}, and in "
+        f"{count(rounds, 'round')} about {_duration(cost.seconds * rounds)}; "
+        f"--curvature {fitting()} takes less"
+    )
 
 
 def _takes(settled: Settled, problem: TooLargeError) -> str:

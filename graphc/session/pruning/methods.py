@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from graphc.numerics.hessian import dense
-from graphc.numerics.hessian import diagonal as diagonal_of
+from graphc.numerics.layered import hessian_diagonal, hessian_matrix
 from graphc.numerics.problem import Problem
 from graphc.numerics.pruning import saliency
 from graphc.numerics.pruning.choosing import Candidates
@@ -73,8 +72,7 @@ def _random(seed: int) -> Ranking:
 def _damage(settled: Settled, network: Network) -> Ranking:
     def diagonal(theta: Vector) -> Vector:
         if settled.curvature == "exact":
-            problem = network.problem
-            return diagonal_of(lambda rows: problem.hessian(theta, rows), problem.size)
+            return hessian_diagonal(network.problem, theta)
         return network.problem.backpropagated(theta)
 
     return damage(lambda: network.problem, diagonal)
@@ -88,7 +86,7 @@ def _exact(settled: Settled, network: Network, candidates: Candidates) -> Build:
 
     def build(theta: Vector, alive: Mask) -> tuple[Inverse, Sequence[Check]]:
         problem = network.problem
-        hessian = dense(lambda rows: problem.hessian(theta, rows), problem.size)
+        hessian = hessian_matrix(problem, theta)
         largest = float(np.abs(np.diagonal(hessian)).max())
         surgeon = Surgeon(hessian, damping, alive, candidates.removable)
         residual = surgeon.residual().two_norm
