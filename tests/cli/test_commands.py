@@ -214,16 +214,6 @@ def test_predict_needs_the_columns_of_the_inputs_only(say, iris):
     assert len(said.out.splitlines()) == 2
 
 
-def test_prune_checks_and_says_that_it_cannot_yet(refused, say, models):
-    Path("p.gc").write_text(
-        (models / "xor.gc").read_text() + "\nprune {\n  method = magnitude\n  sparsity = 80%\n}\n"
-    )
-    assert "cannot prune yet" in refused("prune", "p.gc")
-    Path("q.gc").write_text(Path("p.gc").read_text().replace("magnitude", "magnitud"))
-    assert "magnitude" in refused("prune", "q.gc")
-    assert "no prune section" in refused("prune", models / "xor.gc")
-
-
 def test_importing_graphc_loads_nothing_heavy():
     code = "import graphc, graphc.cli, sys; print(*sys.modules)"
     done = subprocess.run(
