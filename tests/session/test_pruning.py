@@ -112,8 +112,20 @@ WAYS = [
 ]
 
 
-@pytest.mark.parametrize("remove", ["weights", "units"])
-@pytest.mark.parametrize(("method", "curvature"), WAYS)
+UNITS = [("magnitude", None), ("obs", "exact"), ("obs", "rows")]
+"""Ways whose units are tried each time; those of the others take longer than they tell."""
+
+
+@pytest.mark.parametrize(
+    ("method", "curvature", "remove"),
+    [
+        *((*way, "weights") for way in WAYS),
+        *(
+            pytest.param(*way, "units", marks=() if way in UNITS else pytest.mark.slow)
+            for way in WAYS
+        ),
+    ],
+)
 def test_every_method_reaches_its_goal(
     quick: graphc.Run, method: str, curvature: str | None, remove: str
 ) -> None:
@@ -122,7 +134,8 @@ def test_every_method_reaches_its_goal(
             pruned(quick, method=method, curvature=curvature, remove=remove, sparsity=0.5)
         return
     more = {} if curvature is None else {"curvature": curvature}
-    for schedule in ("gradual",) if method == "lottery" else ("gradual", "one_shot", "recompute"):
+    every = (method, curvature, remove) == ("obs", "exact", "weights")
+    for schedule in ("gradual", "one_shot", "recompute") if every else ("gradual",):
         found = pruned(
             quick, method=method, remove=remove, sparsity=0.5, schedule=schedule, steps=2, **more
         )
@@ -369,8 +382,17 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, target: Any, name: str, cal
     monkeypatch.setattr(target, name, call)
 
 
-@pytest.mark.parametrize("where", ["scores", "retrain", "state_of"])
-@pytest.mark.parametrize("calls", [0, 1, 3])
+@pytest.mark.parametrize(
+    ("where", "calls"),
+    [
+        ("scores", 0),
+        ("scores", 3),
+        ("retrain", 1),
+        ("state_of", 1),
+        *(pytest.param(where, 2, marks=pytest.mark.slow) for where in ("scores", "retrain")),
+        *(pytest.param("state_of", calls, marks=pytest.mark.slow) for calls in (0, 2, 3)),
+    ],
+)
 def test_interrupted_at_any_moment_nothing_is_left_or_a_whole_run(
     quick: graphc.Run, here: Path, monkeypatch: pytest.MonkeyPatch, where: str, calls: int
 ) -> None:
