@@ -89,7 +89,7 @@ def _expect_fitting(
             "E509",
             "a lottery ticket is found in rounds of training: `schedule` is gradual",
             entries["schedule"].span,
-            help="leave it out; `steps` is the number of rounds",
+            help="write gradual or leave it out; `steps` is the number of rounds",
         )
 
 

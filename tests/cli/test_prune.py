@@ -201,6 +201,10 @@ def test_an_indefinite_hessian_without_damping_is_refused(say, small):
         (("--method", "lottery", "--rewind", "300"), "rewinds to epoch 300 has none left"),
         (("--method", "movement", "--retrain", "0"), "goes by training, and retrain is 0"),
         (("--curvature", "fisher", "--damping", "0"), "needs a damping above 0"),
+        (
+            ("--retrain", "2", "--set", "train.optimizer=sgd{1e200}"),
+            "retraining failed: the objective became NaN or infinite in epoch",
+        ),
         (("--out", "runs/small-1"), "the folder runs/small-1 holds something already"),
         (("--out", "points.csv"), "points.csv is a file"),
         (("--data", "nowhere"), "nowhere"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -14,7 +16,7 @@ from graphc.numerics.problem import Problem
 from graphc.numerics.pruning.engine import Mask, Scores
 from graphc.numerics.pruning.saliency import movement
 from graphc.numerics.vectors import Layout, Vector
-from graphc.runtime import Arrays, Module, RunError, initial_state, train
+from graphc.runtime import Arrays, DivergedError, Module, RunError, initial_state, train
 from graphc.runtime.evaluation import evaluate_examples
 from graphc.runtime.examples import Examples, load_examples
 from graphc.runtime.replay import replay
@@ -105,7 +107,8 @@ class Network:
         config = replace(config, seed=config.seed + self._trainings)
         self._trainings += 1
         watched: Any = _Watching(module, self) if self.plan.method == "movement" else module
-        result = train(watched, state, self.parts.train, self.parts.validation, config, **more)
+        with _naming_training():
+            result = train(watched, state, self.parts.train, self.parts.validation, config, **more)
         if result.stopped == "interrupted":
             raise KeyboardInterrupt
         return result.state
@@ -171,14 +174,15 @@ class Ticket(Network):
         masks = self.layout.unpack(alive.astype(np.float64))
         state = state_with_masks(self.model, self.beginning, masks, fresh=False)
         config = replace(train_config(self.model), epochs=self.epochs)
-        result = train(
-            self.module,
-            state,
-            self.parts.train,
-            self.parts.validation,
-            config,
-            start_epoch=self.plan.rewind,
-        )
+        with _naming_training():
+            result = train(
+                self.module,
+                state,
+                self.parts.train,
+                self.parts.validation,
+                config,
+                start_epoch=self.plan.rewind,
+            )
         if result.stopped == "interrupted":
             raise KeyboardInterrupt
         return self._take(result.state)
@@ -209,6 +213,15 @@ class _WatchedTrainer:
     def step(self, batch: Arrays) -> float:
         self._network.note_step(self._trainer.state(), batch)
         return float(self._trainer.step(batch))
+
+
+@contextlib.contextmanager
+def _naming_training() -> Iterator[None]:
+    """A training that diverges is one between deletions."""
+    try:
+        yield
+    except DivergedError as problem:
+        raise RunError(f"retraining failed: {problem.message}", help=problem.help) from problem
 
 
 def _numbers(evaluation: Any) -> dict[str, float]:
