@@ -14,7 +14,7 @@ what they were before training and are trained again. At some of the rounds what
 - with *random masks*: as many weights in each layer, drawn anew, from the initial weights.
 
 All train for the same number of epochs by the same schedule, and are scored on the test part at
-the epoch of best validation accuracy. At 21% re-initialised ones are also trained for longer.
+the epoch of best validation accuracy. At 21% all are also trained for longer.
 Prints tables in Markdown, writes ``docs/pictures/lottery.svg``, ends with 1 where the claim of the
 paper does not hold.
 """
@@ -27,7 +27,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,8 +49,8 @@ CLAIMED = 7
 """Rounds to 21%, where the claim is made."""
 OTHER = 1000
 """Added to a seed for another one."""
-DENSE, TICKET, AGAIN, RANDOM, LONGER = (
-    "dense", "winning ticket", "re-initialised", "random masks", "re-initialised, longer",
+DENSE, TICKET, AGAIN, RANDOM = KINDS = (
+    "dense", "winning ticket", "re-initialised", "random masks",
 )  # fmt: skip
 
 
@@ -62,6 +62,7 @@ class Result:
     seed: int
     rounds: int
     """Of pruning before; 0 for a dense one."""
+    epochs: int
     test: float
     validation: list[float]
 
@@ -69,33 +70,42 @@ class Result:
 def results_of(
     model: graphc.Model, seed: int, rounds: Sequence[int] = ROUNDS, longer: int = 0
 ) -> Iterator[Result]:
-    """All networks of a seed, each as soon as it is trained. ``longer`` are epochs of another
-    training of the re-initialised network at 21%."""
+    """All networks of a seed, each as soon as it is trained; dense ones and those at 21% also
+    trained for ``longer`` epochs."""
     model = model.with_sets({"train.seed": seed})
     run = model.train(folder=False)
     yield _result(DENSE, seed, 0, run)
+    if longer:
+        yield _result(DENSE, seed, 0, model.train(epochs=longer, folder=False))
     done = 0
     for number in rounds:
         pruned = prune(
             run, method="lottery", scope="layer", steps=number - done, folder=False,
             sparsity=1 - KEPT**number,
         )  # fmt: skip
-        run, masks, done = pruned.run, pruned.masks, number
-        ticket = model.train(masks=masks, folder=False)
-        expect_same(ticket, run)
-        yield _result(TICKET, seed, number, ticket)
-        again = model.train(masks=masks, seed=seed + OTHER, folder=False)
-        yield _result(AGAIN, seed, number, again)
-        chance = model.train(masks=shuffled(masks, seed), folder=False)
-        yield _result(RANDOM, seed, number, chance)
+        run, done = pruned.run, number
+        for kind, trained in _trained(model, seed, pruned.masks):
+            if kind == TICKET:
+                expect_same(trained, run)
+            yield _result(kind, seed, number, trained)
         if longer and number == CLAIMED:
-            again = model.train(masks=masks, seed=seed + OTHER, epochs=longer, folder=False)
-            yield _result(LONGER, seed, number, again)
+            for kind, trained in _trained(model, seed, pruned.masks, longer):
+                yield _result(kind, seed, number, trained)
+
+
+def _trained(
+    model: graphc.Model, seed: int, masks: Arrays, epochs: int | None = None
+) -> Iterator[tuple[str, graphc.Run]]:
+    """The three networks under masks: as a ticket, re-initialised, and with random masks."""
+    yield TICKET, model.train(masks=masks, epochs=epochs, folder=False)
+    yield AGAIN, model.train(masks=masks, seed=seed + OTHER, epochs=epochs, folder=False)
+    yield RANDOM, model.train(masks=shuffled(masks, seed), epochs=epochs, folder=False)
 
 
 def _result(kind: str, seed: int, rounds: int, run: graphc.Run) -> Result:
     validation = [record["validation"]["metrics"]["accuracy"] for record in run.history]
-    return Result(kind, seed, rounds, run.evaluate("test")["metrics"]["accuracy"], validation)
+    test = run.evaluate("test")["metrics"]["accuracy"]
+    return Result(kind, seed, rounds, run.model.spec.train.epochs, test, validation)
 
 
 def expect_same(ticket: graphc.Run, pruned: graphc.Run) -> None:
@@ -123,66 +133,78 @@ class Collection:
 
     results: tuple[Result, ...]
 
-    def of(self, kind: str, rounds: int) -> list[Result]:
-        rounds = 0 if kind == DENSE else rounds
-        found = [r for r in self.results if (r.kind, r.rounds) == (kind, rounds)]
+    def of(self, kind: str, rounds: int, epochs: int = 0) -> list[Result]:
+        """By seed; of trainings for ``epochs``, by default of the shorter ones."""
+        wanted = kind, 0 if kind == DENSE else rounds, epochs or self.epochs[0]
+        found = [r for r in self.results if (r.kind, r.rounds, r.epochs) == wanted]
         return sorted(found, key=lambda result: result.seed)
 
-    def tests(self, kind: str, rounds: int) -> list[float]:
+    def tests(self, kind: str, rounds: int, epochs: int = 0) -> list[float]:
         """Test accuracies in percent."""
-        return [100 * result.test for result in self.of(kind, rounds)]
+        return [100 * result.test for result in self.of(kind, rounds, epochs)]
 
-    def firsts(self, kind: str, rounds: int) -> list[float]:
+    def firsts(self, kind: str, rounds: int, epochs: int = 0) -> list[float]:
         """Validation accuracies after the first epoch, in percent."""
-        return [100 * result.validation[0] for result in self.of(kind, rounds)]
+        return [100 * result.validation[0] for result in self.of(kind, rounds, epochs)]
 
     @property
     def rounds(self) -> list[int]:
         return sorted({result.rounds for result in self.results} - {0})
 
-    def differences(self, kind: str, other: str) -> list[float]:
+    @property
+    def epochs(self) -> list[int]:
+        return sorted({result.epochs for result in self.results})
+
+    def differences(self, kind: str, other: str, epochs: int = 0) -> list[float]:
         """Of test accuracies at 21%, seed by seed, in percentage points."""
-        base = {result.seed: result.test for result in self.of(other, CLAIMED)}
+        base = {result.seed: result.test for result in self.of(other, CLAIMED, epochs)}
         return [
             100 * (result.test - base[result.seed])
-            for result in self.of(kind, CLAIMED)
+            for result in self.of(kind, CLAIMED, epochs)
             if result.seed in base
         ]
 
-    def holds(self) -> bool:
+    def holds(self, epochs: int = 0) -> bool:
         """Whether at 21% tickets are as accurate as the dense networks, by the mean and up to the
         spread of the latter, and every re-initialised network is worse than every dense one and
         every ticket."""
-        dense, ticket, again = (self.tests(kind, CLAIMED) for kind in (DENSE, TICKET, AGAIN))
+        dense, ticket, again = (
+            self.tests(kind, CLAIMED, epochs) for kind in (DENSE, TICKET, AGAIN)
+        )
         kept = statistics.mean(ticket) >= statistics.mean(dense) - _spread(dense)
         return kept and max(again) < min(*dense, *ticket)
 
 
+HEAD = f"| weights left | epochs | {' | '.join(KINDS)} | seeds |\n|---|---|---|---|---|---|---|"
+
+
 def tables(found: Collection) -> Iterator[str]:
     """Test accuracy and speed, by how many weights are left."""
-    for title, values in (
-        ("test accuracy, %", found.tests),
-        ("validation accuracy after one epoch, %", found.firsts),
-    ):
-        kinds = (DENSE, TICKET, AGAIN, RANDOM)
-        yield f"| weights left | {' | '.join(kinds)} | seeds |"
-        yield "|---|---|---|---|---|---|"
-        for number in found.rounds:
-            cells = [_mean(values(kind, number)) for kind in kinds]
-            count = len(found.of(AGAIN, number))
-            yield f"| {KEPT**number:.1%} | {' | '.join(cells)} | {count} |"
-        yield f"\n({title}: mean ± standard deviation over seeds)\n"
+    few, *more = found.epochs
+    lines = [(number, few) for number in found.rounds] + [(CLAIMED, many) for many in more]
+    yield f"Test accuracy, %, mean ± standard deviation over seeds:\n\n{HEAD}"
+    yield from (_line(found, found.tests, number, epochs) for number, epochs in lines)
+    yield f"\nValidation accuracy after the first of these epochs, %:\n\n{HEAD}"
+    yield from (_line(found, found.firsts, number, few) for number in found.rounds)
+
+
+def _line(
+    found: Collection, values: Callable[[str, int, int], list[float]], rounds: int, epochs: int
+) -> str:
+    cells = [_mean(values(kind, rounds, epochs)) for kind in KINDS]
+    count = len(found.of(AGAIN, rounds, epochs))
+    return f"| {KEPT**rounds:.1%} | {epochs} | {' | '.join(cells)} | {count} |"
 
 
 def verdict(found: Collection) -> Iterator[str]:
     """What the numbers say about the claim."""
-    yield f"At {KEPT**CLAIMED:.0%} of the weights, seed by seed, in percentage points of accuracy:"
-    for kind, other in ((TICKET, DENSE), (AGAIN, DENSE), (AGAIN, TICKET), (LONGER, DENSE)):
-        gaps = found.differences(kind, other)
-        if gaps:
+    for epochs in found.epochs:
+        yield f"\nAt {KEPT**CLAIMED:.0%}, {epochs} epochs, seed by seed, in percentage points:\n"
+        for kind, other in ((TICKET, DENSE), (AGAIN, DENSE), (AGAIN, TICKET)):
+            gaps = found.differences(kind, other, epochs)
             told = f"{min(gaps):+.2f} to {max(gaps):+.2f}"
             yield f"- {kind} minus {other}: {statistics.mean(gaps):+.2f} ({told})"
-    yield f"The claim {'holds' if found.holds() else 'DOES NOT HOLD'}."
+        yield f"\nThe claim {'holds' if found.holds(epochs) else 'DOES NOT HOLD'}."
 
 
 def _mean(values: Sequence[float]) -> str:
@@ -252,7 +274,7 @@ def _draw_densities(ax: Any, found: Collection) -> None:
 
 
 def _draw_epochs(ax: Any, found: Collection) -> None:
-    for kind in (DENSE, TICKET, AGAIN, RANDOM):
+    for kind in KINDS:
         curves = 100 * np.array([each.validation for each in found.of(kind, CLAIMED)])
         number = np.arange(1, curves.shape[1] + 1)
         color = _LOOKS[kind]["color"]
@@ -303,9 +325,13 @@ def main() -> int:
         for result in keep(trained, given.results):
             results.append(result)
             minutes = (time.perf_counter() - start) / 60
-            told = f"{result.kind}, {result.rounds} rounds: {result.test:.2%}"
-            print(f"seed {seed}, {minutes:4.1f} min  {told}", file=sys.stderr, flush=True)
-    found = Collection(tuple({(r.kind, r.seed, r.rounds): r for r in results}.values()))
+            told = f"{result.kind}, {result.rounds} rounds, {result.epochs} epochs"
+            print(
+                f"seed {seed}, {minutes:4.1f} min  {told}: {result.test:.2%}",
+                file=sys.stderr,
+                flush=True,
+            )
+    found = Collection(tuple({(r.kind, r.seed, r.rounds, r.epochs): r for r in results}.values()))
     if CLAIMED not in found.rounds:
         parser.error(f"nothing was pruned to 21%: --seeds 0 1 2, and {CLAIMED} in --rounds")
     print("\n".join([*tables(found), *verdict(found)]))
