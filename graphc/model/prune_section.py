@@ -31,9 +31,28 @@ def check_prune(reader: SectionReader, frozen: set[str]) -> PrunePlan:
     entries = reader.entries("prune", KEYS["prune"])
     found = {key: _value(reader, key, expr) for key, expr in entries.items()}
     plan = {key: value for key, value in found.items() if value is not None}
+    _leave_out_of_other_methods(reader, plan)
     _expect_fraction(reader, plan, entries)
     _expect_fitting(reader, plan, entries)
     return PrunePlan(**plan, parameters=_parameters(reader, frozen))
+
+
+def _leave_out_of_other_methods(reader: SectionReader, plan: dict[str, Any]) -> None:
+    """A method from the command line takes from the section what fits it: the rest was written for
+    another one."""
+    given = {name.partition(".")[2] for name in reader.overrides if name.startswith("prune.")}
+    if "method" not in given or "method" not in plan:
+        return
+    for key in [key for key in plan if key not in given and not _fits(plan["method"], key, plan)]:
+        del plan[key]
+
+
+def _fits(method: str, key: str, plan: Mapping[str, Any]) -> bool:
+    if key == "curvature":
+        return plan[key] in CURVATURES.get(method, ())
+    if key == "rewind":
+        return method == "lottery"
+    return not (key == "schedule" and method == "lottery")
 
 
 def _value(reader: SectionReader, key: str, expr: tree.Expr) -> Any:

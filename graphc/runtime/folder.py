@@ -3,7 +3,7 @@
 model.gc            the model's text          files/            the files it uses
 config.json         the resolved settings     metrics.jsonl     one line an epoch
 best.safetensors    the best epoch's state    last.safetensors  the last whole epoch's
-summary.json        how it ended
+summary.json        how it ended              pruning.jsonl     one line a deletion
 """
 
 from __future__ import annotations
@@ -131,6 +131,11 @@ class RunFolder:
     def metrics(self) -> Path:
         """One JSON object an epoch."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def pruning(self) -> Path:
+        """One JSON object a deletion or retraining; only a pruned run has it."""
+        return self.path / "pruning.jsonl"
 
     def model_text(self) -> str:
         """The text of the model file."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphc.runtime import RunError
+from graphc.runtime import RunError, RunFolder
 from graphc.runtime.wording import count
 from graphc.session.removed import not_pruned
 from graphc.session.run import Run
@@ -17,10 +17,7 @@ from graphc.session.surface import run_name
 if TYPE_CHECKING:
     from graphc.rendering.pruning_plot import PrunedRound
 
-__all__ = ["FILE", "read_rounds", "show_pruning"]
-
-FILE = "pruning.jsonl"
-"""One JSON object a deletion or retraining, in a pruned run's folder."""
+__all__ = ["read_rounds", "show_pruning"]
 
 
 def show_pruning(run: RunLike) -> Plot:
@@ -70,7 +67,7 @@ def read_rounds(run: Run) -> list[dict[str, Any]]:
 
     RunError for a run without one and for a line that is not what pruning writes.
     """
-    path = None if run.path is None else run.path / FILE
+    path = None if run.path is None else RunFolder(run.path).pruning
     if path is None or not path.is_file():
         raise not_pruned(run)
     try:

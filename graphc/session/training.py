@@ -173,6 +173,7 @@ def _run(
     if result.stopped != "interrupted":
         summary.update(held_scores(model, module, parts, result.state))
     if folder is not None:
+        summary.update(_origins(folder))
         folder.write_summary(summary)
     return Run(
         path=None if folder is None else folder.path,
@@ -183,6 +184,12 @@ def _run(
         summary=summary,
         origin=_origin(model.data),
     )
+
+
+def _origins(folder: RunFolder) -> dict[str, Any]:
+    """What a summary says of how a run came about, which more training does not change."""
+    told = folder.summary() or {}
+    return {key: told[key] for key in ("pruning", "compacted") if key in told}
 
 
 def held_scores(model: Model, module: Module, parts: Parts, state: Arrays) -> dict[str, Any]:

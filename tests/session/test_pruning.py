@@ -171,6 +171,9 @@ def test_the_first_run_stays_as_it_is_and_the_pruned_one_goes_on_with_its_masks(
     objective = objective_of(module, again.state, parts.validation)
     assert objective == found.scores["validation after"]["objective"]
     later = again.resume(points(), epochs=4)
+    told = json.loads((Path(found.run.path) / "summary.json").read_text("utf-8"))
+    assert told["epochs"] == 4
+    assert told["pruning"]["left"] == found.summary["left"], "how it was pruned is still known"
     assert zeros_are_held(later.last, masks)
     assert not np.array_equal(later.last["logits.dense1.W"], again.last["logits.dense1.W"])
     assert all(np.array_equal(later.last[f"{name}:mask"], mask) for name, mask in masks.items())
@@ -200,6 +203,30 @@ def test_where_training_has_converged_the_rise_is_what_was_predicted(converged: 
     ]
     after_training = [each for each in trained_on.events if each.kind == "retraining"]
     assert all(each.measured <= 1e-12 for each in after_training), "L-BFGS never goes up"
+
+
+def test_a_minimum_is_pruned_and_not_what_validation_likes_best() -> None:
+    split = "data {\n  split = shuffled{validation = 0.25, seed = 1}\n}"
+    run = trained(CONVERGED.replace("data {\n}", split))
+    assert run.summary["converged"]
+    assert not np.array_equal(run.state["logits.dense1.W"], run.last["logits.dense1.W"])
+    found = pruned(run, sparsity=0.05, retrain=2)
+    gradients = [check for check in found.events[0].checks if check.name == "gradient"]
+    assert gradients[0].value < 1e-7
+    moved = pruned(run, sparsity=0.3)
+    assert any("train in between" in line for line in moved.warnings)
+
+
+def test_a_method_from_outside_takes_what_fits_it_from_the_section() -> None:
+    section = "prune {\n  curvature = exact\n  schedule = recompute\n  sparsity = 25%\n}\n"
+    run = trained(PRECISE + section)
+    found = pruned(run, method="magnitude")
+    assert (found.settled.curvature, found.settled.schedule) == (None, "recompute")
+    assert left(found) == 15
+    ticket = pruned(run, method="lottery", steps=1, retrain=1)
+    assert ticket.settled.schedule == "geometric"
+    with pytest.raises(graphc.CompileError, match="does not prune by"):
+        pruned(run, method="magnitude", curvature="exact")
 
 
 def test_movement_is_the_sum_of_minus_weights_times_gradients_along_training(

@@ -10,7 +10,7 @@ import numpy as np
 
 from graphc.numerics.vectors import Matrix
 
-__all__ = ["Damping", "NotPositiveDefinite", "damp", "inverted", "symmetric"]
+__all__ = ["Damping", "LostPrecisionError", "NotPositiveDefinite", "damp", "inverted", "symmetric"]
 
 Damping = float | Literal["auto"]
 
@@ -29,6 +29,13 @@ class NotPositiveDefinite(Exception):
             f"not positive definite: smallest eigenvalue {self.smallest_eigenvalue:.3g}; "
             f"a damping of {self.suggested_damping:.3g} makes it so"
         )
+
+
+class LostPrecisionError(ArithmeticError):
+    """An inverse whose diagonal is no longer positive: rounding has grown in its downdates."""
+
+    def __init__(self) -> None:
+        super().__init__("downdates have lost the inverse's positive diagonal: invert anew")
 
 
 def symmetric(matrix: Matrix) -> Matrix:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from graphc.numerics.pruning.definite import LostPrecisionError
 from graphc.numerics.pruning.inverse import Booleans, subtract_gram
 from graphc.numerics.vectors import Matrix, Vector
 
@@ -53,7 +54,7 @@ class Greedy:
 
     def _cheapest(self) -> tuple[NDArray[np.intp], Vector]:
         if (self._diagonals <= 0).any(where=self._free):
-            raise ArithmeticError("downdates have lost the inverse's positive diagonal")
+            raise LostPrecisionError
         scores = np.full(self._weights.shape, np.inf)
         np.divide(np.square(self._weights), self._diagonals, out=scores, where=self._free)
         places = np.argmin(scores, axis=1)

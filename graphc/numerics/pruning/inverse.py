@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from graphc.numerics.pruning.definite import LostPrecisionError
 from graphc.numerics.vectors import Matrix, Vector
 
 __all__ = ["BlockInverse", "Booleans", "Deletion", "Indices", "Inverse", "chosen", "subtract_gram"]
@@ -97,7 +98,7 @@ class BlockInverse:
         places = self._places[free]
         diagonal = self._blocks[self._numbers[free], places, places]
         if diagonal.size and diagonal.min() <= 0:
-            raise _lost()
+            raise LostPrecisionError()
         found = np.full(self.alive.size, np.inf)
         found[free] = 0.5 * np.square(theta[free]) / diagonal
         return found
@@ -140,7 +141,7 @@ class BlockInverse:
         try:
             factor = np.linalg.cholesky(rows[:, self._places[part]])
         except np.linalg.LinAlgError:
-            raise _lost() from None
+            raise LostPrecisionError() from None
         half: Matrix = np.asarray(np.linalg.solve(factor, rows), dtype=np.float64)
         roots: Vector = np.asarray(np.linalg.solve(factor, theta[part]), dtype=np.float64)
         return half, 0.5 * float(roots @ roots), roots
@@ -196,7 +197,3 @@ def subtract_gram(matrix: Matrix, rows: Matrix) -> None:
     for start in range(0, len(matrix), slab):
         part = slice(start, start + slab)
         matrix[part] -= rows[:, part].T @ rows
-
-
-def _lost() -> ArithmeticError:
-    return ArithmeticError("downdates have lost the inverse's positive diagonal: invert anew")

@@ -37,9 +37,9 @@ from graphc.session.pruning.plan import (
     make_worse,
     settle,
 )
-from graphc.session.pruning.records import CURES, FILE, MEANINGS, as_line, summary
+from graphc.session.pruning.records import MEANINGS, as_line, cure, summary
 from graphc.session.pruning.units import unit_groups
-from graphc.session.pruning.world import Network, Ticket
+from graphc.session.pruning.world import Network, Ticket, minimum
 from graphc.session.run import Run
 from graphc.session.scoring import find_run
 from graphc.session.training import held_scores, new_folder
@@ -79,7 +79,7 @@ class Pruning:
         """Checks that failed, in words."""
         return [
             f"warning: {MEANINGS[name]} was {told['worst']:.3g}, more than {told['limit']:.3g}, "
-            f"in {told['failed']} of {len(self.events)} steps; {CURES[name]}"
+            f"in {told['failed']} of {len(self.events)} steps; {cure(name, self.events)}"
             for name, told in self.summary["checks"].items()
         ]
 
@@ -110,12 +110,13 @@ def prune(
     """Remove weights of a run (a :class:`Run`, its folder, or a model file, which means its latest
     finished run) as its prune section says, and return the pruned run.
 
-    ``options`` are keys of that section and override it: ``prune(run, method="obs",
-    sparsity=0.8)``. ``folder`` is where the pruned run is kept: beside the run by default, False
-    for nowhere. ``strict`` ends pruning at the first check that fails. ``report`` is told of each
-    deletion and retraining, ``notice`` beforehand of what takes long. Ctrl-C ends with what has
-    been pruned so far. Where whole units are dead, ``compact`` makes a smaller model of the pruned
-    one, as a run of its own beside it.
+    It starts from the run's best state, or from its last where a driver (``lbfgs``, ``newton``)
+    has brought that to a minimum. ``options`` are keys of the section and override it:
+    ``prune(run, method="obs", sparsity=0.8)``. ``folder`` is where the pruned run is kept: beside
+    the run by default, False for nowhere. ``strict`` ends pruning at the first check that fails.
+    ``report`` is told of each deletion and retraining, ``notice`` beforehand of what takes long.
+    Ctrl-C ends with what has been pruned so far. Where whole units are dead, ``compact`` makes a
+    smaller model of the pruned one, as a run of its own beside it.
 
     RunError for terms that cannot be met: a method that does not fit the network (with the memory
     and the time that it would take, and the one that fits), a sparsity that cannot be reached, a
@@ -124,7 +125,8 @@ def prune(
     origin = run if isinstance(run, Run) else find_run(os.fspath(run))
     sets = {**(set or {}), **{f"prune.{name}": value for name, value in options.items()}}
     model = origin.over(data).with_sets(sets).with_masks()
-    state = state_with_masks(model, origin.state, masks_of(origin.model, origin.state))
+    start = minimum(origin)
+    state = state_with_masks(model, start, masks_of(origin.model, start))
     job = _Job(origin, model, state, strict)
     long = job.long_way()
     if notice is not None and long is not None:
@@ -183,7 +185,9 @@ class _Job:
     def run(self, folder: RunFolder | None, report: Told | None) -> Pruning:
         def tell(event: Event) -> None:
             if folder is not None:
-                folder.append_line(FILE, as_line(event, self.network.layout, self.total))
+                folder.append_line(
+                    folder.pruning.name, as_line(event, self.network.layout, self.total)
+                )
             if report is not None:
                 report(event)
 
@@ -230,7 +234,7 @@ class _Job:
         if folder is not None:
             if interrupted:  # an event may have been written whose state was not kept, or not yet
                 lines = [as_line(e, self.network.layout, self.total) for e in outcome.events]
-                folder.write_lines(FILE, lines)
+                folder.write_lines(folder.pruning.name, lines)
             info = _info(self.model, state)
             folder.save_last(state, info)
             folder.save_best(state, info)

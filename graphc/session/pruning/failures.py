@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from graphc.numerics.hessian import LIMIT, TooLargeError
 from graphc.numerics.pruning.cost import exact_cost
-from graphc.numerics.pruning.definite import NotPositiveDefinite
+from graphc.numerics.pruning.definite import LostPrecisionError, NotPositiveDefinite
 from graphc.numerics.pruning.engine import Outcome
 from graphc.runtime import RunError, RunFolder
 from graphc.runtime.wording import count, listing
@@ -31,6 +31,11 @@ def unfit(settled: Settled, fitting: Callable[[], str]) -> Iterator[None]:
             f"is {problem.smallest_eigenvalue:.3g}",
             help=f"train on to a minimum, or give --damping {problem.suggested_damping:.3g}, or "
             "leave damping out, and the least that is enough is taken",
+        ) from problem
+    except LostPrecisionError as problem:
+        raise RunError(
+            "deletions have used up the precision of the inverse",
+            help="raise --damping, or compute it anew more often: --schedule gradual --steps N",
         ) from problem
     except TooLargeError as problem:
         raise RunError(

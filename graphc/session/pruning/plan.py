@@ -56,7 +56,7 @@ def settle(plan: PrunePlan, model: Model, layout: Layout, by_rows: Callable[[], 
 
 def _curvature(plan: PrunePlan, n: int, by_rows: Callable[[], bool]) -> Any:
     if plan.method == "obd":
-        return "exact" if n <= EXACT else "backpropagated"
+        return "exact" if n <= LIMIT else "backpropagated"
     if plan.method != "obs":
         return None
     if n <= (LIMIT if plan.remove == "units" else EXACT):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,8 @@ from graphc.numerics.pruning.engine import Check, Event, Outcome
 from graphc.numerics.vectors import Layout
 from graphc.session.pruning.plan import Settled
 
-__all__ = ["CURES", "FILE", "MEANINGS", "as_line", "failed_checks", "summary"]
+__all__ = ["CURES", "MEANINGS", "as_line", "cure", "failed_checks", "summary"]
 
-FILE = "pruning.jsonl"
-"""One JSON object a deletion or retraining, in a pruned run's folder."""
 MEANINGS = {
     "gradient": "the norm of the gradient",
     "damping": "the damping that makes the Hessian positive definite",
@@ -29,6 +27,10 @@ CURES = {
     "move": "remove less at a time, or allow more: --set prune.max_move=…",
 }
 """What to do about a check that fails."""
+_MOVED_AWAY = (
+    "deletions have moved the others away from the minimum, so the rise is not of second order: "
+    "train in between, --retrain"
+)
 _FEW = 20
 """Deletions of no more weights than this name them."""
 _WHY = {
@@ -67,6 +69,14 @@ def as_line(event: Event, layout: Layout, total: int) -> dict[str, Any]:
         if named
         else None,
     }
+
+
+def cure(name: str, events: Sequence[Event]) -> str:
+    """What to do about a check that failed in some of the events."""
+    began = [check for check in events[0].checks if check.name == name] if events else []
+    if name == "gradient" and any(check.holds for check in began):
+        return _MOVED_AWAY
+    return CURES[name]
 
 
 def failed_checks(events: Iterable[Event]) -> dict[str, tuple[int, Check]]:

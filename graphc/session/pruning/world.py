@@ -16,7 +16,15 @@ from graphc.numerics.problem import Problem
 from graphc.numerics.pruning.engine import Mask, Scores
 from graphc.numerics.pruning.saliency import movement
 from graphc.numerics.vectors import Layout, Vector
-from graphc.runtime import Arrays, DivergedError, Module, RunError, initial_state, train
+from graphc.runtime import (
+    Arrays,
+    DivergedError,
+    Module,
+    RunError,
+    TrainResult,
+    initial_state,
+    train,
+)
 from graphc.runtime.evaluation import evaluate_examples
 from graphc.runtime.examples import Examples, load_examples
 from graphc.runtime.replay import replay
@@ -24,9 +32,10 @@ from graphc.session.loading import gradients_of
 from graphc.session.masking import state_with_masks
 from graphc.session.model import Model
 from graphc.session.problem import MEMORY, Objective
+from graphc.session.run import Run
 from graphc.session.training import train_config
 
-__all__ = ["Network", "Ticket"]
+__all__ = ["Network", "Ticket", "minimum"]
 
 
 class Network:
@@ -109,9 +118,13 @@ class Network:
         watched: Any = _Watching(module, self) if self.plan.method == "movement" else module
         with _naming_training():
             result = train(watched, state, self.parts.train, self.parts.validation, config, **more)
+        return self._trained_state(result)
+
+    def _trained_state(self, result: TrainResult) -> Arrays:
+        """The best epoch's state, or the last one's where a driver went for a minimum."""
         if result.stopped == "interrupted":
             raise KeyboardInterrupt
-        return result.state
+        return result.state if self.model.spec.driver is None else result.last
 
     def _take(self, state: Arrays) -> Vector:
         """Go on with a trained state. Where layers have states, the objective is another now."""
@@ -183,9 +196,14 @@ class Ticket(Network):
                 config,
                 start_epoch=self.plan.rewind,
             )
-        if result.stopped == "interrupted":
-            raise KeyboardInterrupt
-        return self._take(result.state)
+        return self._take(self._trained_state(result))
+
+
+def minimum(run: Run) -> Arrays:
+    """The state of a run that is pruned: the best, or the last where a driver has converged to a
+    minimum of the training part, which the best by a validation part need not be."""
+    converged = run.model.spec.driver is not None and (run.summary or {}).get("converged")
+    return run.last if converged else run.state
 
 
 class _Watching:
