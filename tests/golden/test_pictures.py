@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 from pictures import FOLDER, graphs
 
-OF_RUNS = {"digits-curves.svg", "digits-weights.svg", "digits-surface.svg"}
+OF_RUNS = {
+    "digits-curves.svg",
+    "digits-pruning.svg",
+    "digits-removed.svg",
+    "digits-surface.svg",
+    "digits-weights.svg",
+    "lottery.svg",
+    "monks1-removed.svg",
+}
 
 
 @pytest.fixture(scope="module")

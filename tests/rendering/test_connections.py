@@ -9,7 +9,7 @@ import pytest
 from drawn import SVG, flaws, texts_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import column_names, pruned_layers
+from pruned_networks import column_names, pruned_layers
 
 from graphc.rendering.pictures.connections import Weights, draw_connections, living
 from graphc.rendering.pictures.dot import to_dot
