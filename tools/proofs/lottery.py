@@ -192,8 +192,9 @@ def _line(
     found: Collection, values: Callable[[str, int, int], list[float]], rounds: int, epochs: int
 ) -> str:
     cells = [_mean(values(kind, rounds, epochs)) for kind in KINDS]
-    count = len(found.of(AGAIN, rounds, epochs))
-    return f"| {KEPT**rounds:.1%} | {epochs} | {' | '.join(cells)} | {count} |"
+    counts = sorted({len(found.of(kind, rounds, epochs)) for kind in KINDS})
+    seeds = " to ".join(str(count) for count in counts)
+    return f"| {KEPT**rounds:.1%} | {epochs} | {' | '.join(cells)} | {seeds} |"
 
 
 def verdict(found: Collection) -> Iterator[str]:
