@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from figures import ROOT, spread
@@ -65,17 +65,26 @@ def _row(name: str, model: Path, data: str, options: list[str], repeat: int) -> 
     return f"| {name} | {spread([s for s, _ in found], 1, 1)} | {peak:.0f} |"
 
 
+_MEASURE = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+seconds = time.perf_counter() - start
+print(seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000)
+"""
+"""A small process that starts another: the memory of a child begins with its parent's."""
+
+
 def _process(command: list[str], folder: str) -> tuple[float, float]:
-    """Seconds and the most MB of a process in a folder. Its output goes nowhere."""
-    start = time.perf_counter()
-    place = os.environ.get("PYTHONPATH", "")
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), place])}
-    child = os.posix_spawn(
-        "/bin/sh",
-        ["sh", "-c", 'cd "$0" && exec "$@" > /dev/null', folder, *command],
-        env,
+    """Seconds and the most MB of a process in a folder."""
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    told = subprocess.run(
+        [sys.executable, "-c", _MEASURE, *command],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+        check=True,
+        capture_output=True,
+        text=True,
     )
-    _, status, usage = os.wait4(child, 0)
-    if status != 0:
-        raise SystemExit(f"{' '.join(command)} ended with status {status}")
-    return time.perf_counter() - start, usage.ru_maxrss / 1000
+    seconds, memory = map(float, told.stdout.split())
+    return seconds, memory
