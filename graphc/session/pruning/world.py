@@ -54,7 +54,6 @@ class Network:
         self.module, self.parts = model.parts()
         self.movements: Vector | None = None
         self._trainings = 0
-        self._validation: Examples | None = None
         self._confirmed = state
 
     # ------------------------------------------------------------------ what it is
@@ -72,24 +71,27 @@ class Network:
         return self.objective.layout
 
     def scores(self, theta: Vector) -> Scores:
-        """Losses without penalties and metrics that are one number, on training and validation."""
-        module, state = self.objective.module, self.objective.at(theta)
-        held = {"train": self.objective.examples}
-        validation = self._validation_examples()
-        if validation is not None:
-            held["validation"] = validation
-        size = self.model.spec.train.batch
+        """Losses without penalties and metrics that are one number, on training and validation, in
+        the model's own precision."""
+        state, size = {**self.state, **self._weights(theta)}, self.model.spec.train.batch
         return {
-            name: _numbers(evaluate_examples(module, state, examples, size))
-            for name, examples in held.items()
+            name: _numbers(evaluate_examples(self.module, state, examples, size))
+            for name, examples in self._held.items()
         }
 
-    def _validation_examples(self) -> Examples | None:
-        raw = self.parts.validation
-        if raw is not None and self._validation is None:
-            module, state = self.objective.module, self.objective.state
-            self._validation = load_examples(module, state, raw, part="the validation part")
-        return self._validation
+    @cached_property
+    def _held(self) -> dict[str, Examples]:
+        raw = {"train": self.parts.train, "validation": self.parts.validation}
+        return {
+            name: load_examples(self.module, self.state, rows, part=f"the {name} part")
+            for name, rows in raw.items()
+            if rows is not None
+        }
+
+    def _weights(self, theta: Vector) -> Arrays:
+        """Parameters by name, in the model's own precision."""
+        arrays = self.layout.unpack(theta)
+        return {name: np.asarray(w, self.state[name].dtype) for name, w in arrays.items()}
 
     def row_weights(self) -> frozenset[str]:
         """Weights of linear maps that are used once, whose inputs are known."""
@@ -102,10 +104,8 @@ class Network:
 
     def state_of(self, theta: Vector, alive: Mask) -> Arrays:
         """A state to train from or to keep: parameters and masks, optimizers as they begin."""
-        weights = self.layout.unpack(theta)
-        known = {name: np.asarray(w, self.state[name].dtype) for name, w in weights.items()}
         masks = self.layout.unpack(alive.astype(np.float64))
-        return state_with_masks(self.model, {**self.state, **known}, masks)
+        return state_with_masks(self.model, {**self.state, **self._weights(theta)}, masks)
 
     def retrain(self, theta: Vector, alive: Mask) -> Vector:
         """More epochs from θ, optimizer and schedule as at the start of a training."""
@@ -147,7 +147,6 @@ class Network:
         if changed and self.model.spec.states:
             self.__dict__.pop("objective", None)
             self.__dict__.pop("problem", None)
-            self._validation = None
 
     # ------------------------------------------------------------------ movement
 
