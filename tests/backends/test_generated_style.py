@@ -6,6 +6,7 @@ import contextlib
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ train { optimizer = [sgd{0.1 / (1 + epoch)} on weights, momentum{1e-3} on params
 PRODUCTS = ("per_example_gradients", "hessian_vector_products", "gauss_newton_products")
 
 
+@cache
 def with_products(model: Path | str) -> str:
     """Source with those of the three functions that the model can have."""
     possible = []
@@ -53,6 +55,7 @@ def each(compile: Callable[[Path | str], str], kind: str) -> list:
     ]
 
 
+@cache
 def plain(model: Path | str) -> str:
     return graphc.compile(model).source
 

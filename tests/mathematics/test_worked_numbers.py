@@ -278,5 +278,5 @@ def test_spread_of_the_last_of_six_layers(activation: str, std: str, expected: f
     text = "model m\n" + DEEP.format(activation=activation, std=std)
     module = graphc.compile(text, precision="f32").module
     x = np.random.default_rng(0).normal(size=(64, 4096)).astype(np.float32)
-    spreads = [module.predict(module.init(seed), {"x": x})["last"].std() for seed in range(4)]
-    assert float(np.mean(spreads)) == pytest.approx(expected, rel=0.05)
+    last = module.predict(module.init(0), {"x": x})["last"]
+    assert float(last.std()) == pytest.approx(expected, rel=0.05)
