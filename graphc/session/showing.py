@@ -136,7 +136,10 @@ def show_curves(run: RunLike) -> Plot:
 
     run = found_run(run)
     if not run.history:
-        raise RunError(f"{run_name(run)} has not finished an epoch, so there are no curves")
+        raise RunError(
+            f"{run_name(run)} has not finished an epoch, so there are no curves",
+            help=f"how it was pruned: graphc show {run.path} --pruning" if run.model.masked else "",
+        )
     panels, left_out = _panels(run)
     epochs = [int(record["epoch"]) for record in run.history]
     best = run.best_epoch or None

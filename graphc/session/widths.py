@@ -81,13 +81,21 @@ def find_widths(checked: Checked) -> tuple[list[Width], list[str]]:
     while alone:
         first, *others = alone
         chosen, joint = _tied(tracer, first, others)
-        if joint is None:
+        if joint is None and not _is_a_targets(first, checked):
             notes.append(f"{first.title} is tied to a size that is given elsewhere")
-        else:
+        elif joint is not None:
             widths.append(joint)
         alone = [site for site in alone if site not in chosen]
     notes += [f"widths written in {name} are left alone" for name in checked.spec.files]
     return widths, notes
+
+
+def _is_a_targets(site: _Site, checked: Checked) -> bool:
+    """Whether a width is a number that a target has, its classes or a dimension: what a network
+    answers is as wide as the question, and nobody expects less."""
+    types = [info.type for info in checked.spec.inputs.values() if info.role == "target"]
+    sizes = {str(size) for type in types for size in (type.classes, *type.shape)}
+    return site.text in sizes
 
 
 def rewritten(source: Source, widths: Iterable[tuple[Width, int]]) -> Source:
