@@ -211,7 +211,18 @@ def test_nothing_dead_is_nothing_to_do() -> None:
 
     notes: list[str] = []
     assert compact(pruned(MLP.replace("ACT", "relu"), spread), tell=notes.append) is None
-    assert any("dense{3} (line 9)" in note for note in notes)
+    assert notes == [], "an answer is as wide as its target"
+
+
+def test_a_width_that_an_input_asks_for_is_left_alone_and_told_of() -> None:
+    def dead(masks: Arrays) -> None:
+        masks["h.dense2.W"][:, 1] = 0
+
+    tied = RESIDUAL.replace("h = x |> dense{10}", "h = x + (x |> dense{4} |> tanh |> dense{6})")
+    notes: list[str] = []
+    tied = tied.replace("g = h + (h |> dense{8} |> relu |> dense{10} |> tanh)", "g = h")
+    assert compact(pruned(tied, dead), tell=notes.append) is None
+    assert any("dense{6} (line 5) is tied to a size" in note for note in notes)
 
 
 def test_a_layer_keeps_one_unit() -> None:
