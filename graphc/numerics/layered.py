@@ -27,7 +27,7 @@ from graphc.numerics.hessian import (
     unit_rows,
 )
 from graphc.numerics.problem import LayerLinks, Problem
-from graphc.numerics.vectors import Matrix, Tensor, Vector
+from graphc.numerics.vectors import Mask, Matrix, Tensor, Vector
 
 __all__ = ["hessian_blocks", "hessian_diagonal", "hessian_matrix"]
 
@@ -135,7 +135,7 @@ def _links(problem: Problem, at: Vector) -> Iterator[LayerLinks] | None:
     return None if problem.links is None else problem.links(at)
 
 
-def _mapped(problem: Problem, names: list[str]) -> NDArray[np.bool_]:
+def _mapped(problem: Problem, names: list[str]) -> Mask:
     """Which elements belong to weights of layers."""
     found = np.zeros(problem.size, dtype=bool)
     for name in names:

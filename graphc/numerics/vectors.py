@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Arrays", "Layout", "Matrix", "Tensor", "Vector"]
+__all__ = ["Arrays", "Layout", "Mask", "Matrix", "Tensor", "Vector"]
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Tensor = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 Arrays = dict[str, NDArray[Any]]
 
 

@@ -23,6 +23,7 @@ from graphc.runtime.examples import load_examples
 from graphc.runtime.wording import count
 from graphc.session.checking import check
 from graphc.session.generated import Generated
+from graphc.session.loading import doubles
 from graphc.session.model import Model
 from graphc.session.parts import DataLike
 from graphc.session.problem import in_double
@@ -117,7 +118,7 @@ class _Search:
     def __init__(self, model: Model, state: Mapping[str, Array], widths: Sequence[Width]) -> None:
         self.widths = widths
         double = in_double(model)
-        self.state = _doubled(state)
+        self.state = doubles(state)
         rows = {name: rows[:TRIED_ON] for name, rows in double.parts()[1].train.items()}
         self.results = _Results(double, rows)
         self.expected = self.results(self.state)
@@ -233,13 +234,6 @@ def _close(one: Array, other: Array) -> bool:
     return bool(np.allclose(one, other, rtol=TOLERANCE, atol=TOLERANCE * scale, equal_nan=True))
 
 
-def _doubled(state: Mapping[str, Array]) -> Arrays:
-    return {
-        name: array.astype(np.float64) if array.dtype.kind == "f" else array
-        for name, array in state.items()
-    }
-
-
 # ------------------------------------------------------------------------------ the result
 
 
@@ -265,8 +259,8 @@ def _smaller(model: Model, state: Mapping[str, Array], kept: Kept) -> tuple[Mode
         return "the smaller model has other parameters than expected, so nothing is changed"
     before, after = in_double(model), in_double(smaller)
     everything = before.parts()[1].all
-    expected = _Results(before, everything)(_doubled(state))
-    if not _same(_Results(after, everything)(_doubled(new)), expected):
+    expected = _Results(before, everything)(doubles(state))
+    if not _same(_Results(after, everything)(doubles(new)), expected):
         return "the smaller model gives other outputs, so nothing is changed"
     return smaller, new
 

@@ -180,7 +180,7 @@ class Curvature:
     def hutchinson(self, probes: int = 100, *, of: Kind = "hessian", seed: int = 0) -> Probed:
         """Trace and diagonal, estimated from products with random signs, with standard errors."""
         with _asked():
-            return probe(self._matrices.product(of), self.size, probes, _random(seed))
+            return probe(self._matrices.product(of), self.size, probes, np.random.default_rng(seed))
 
     def eigenpairs(
         self,
@@ -199,7 +199,7 @@ class Curvature:
                 self._matrices.product(of),
                 self.size,
                 k,
-                _random(seed),
+                np.random.default_rng(seed),
                 which=which,
                 tolerance=tolerance,
                 most=steps,
@@ -219,7 +219,7 @@ class Curvature:
             return spectral_density(
                 self._matrices.product(of),
                 self.size,
-                _random(seed),
+                np.random.default_rng(seed),
                 probes=probes,
                 steps=steps,
                 width=width,
@@ -285,7 +285,3 @@ def _needs_scipy() -> Iterator[None]:
         raise RunError(
             "a linear operator needs scipy", help="pip install 'graphc[curvature]'"
         ) from missing
-
-
-def _random(seed: int) -> np.random.Generator:
-    return np.random.default_rng(seed)

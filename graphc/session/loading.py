@@ -16,7 +16,14 @@ from numpy.typing import ArrayLike
 
 from graphc.runtime import Arrays, Module, Raw, RunError, check_batch, computing
 
-__all__ = ["checked_batch", "gradients_of", "load_source", "no_gradient", "taking_prepared"]
+__all__ = [
+    "checked_batch",
+    "doubles",
+    "gradients_of",
+    "load_source",
+    "no_gradient",
+    "taking_prepared",
+]
 
 _numbers = itertools.count(1)
 
@@ -59,6 +66,14 @@ def checked_batch(module: Module, batch: Mapping[str, ArrayLike]) -> Arrays:
     single = module.signature["batch"] is None
     check_batch({n: a[None] if single else a for n, a in arrays.items()}, view.signature)
     return arrays
+
+
+def doubles(arrays: Mapping[str, Any]) -> Arrays:
+    """Reals in double precision, everything else as it is."""
+    return {
+        name: np.asarray(array, np.float64) if np.asarray(array).dtype.kind == "f" else array
+        for name, array in arrays.items()
+    }
 
 
 def no_gradient(name: str, *, has_objective: bool) -> RunError:

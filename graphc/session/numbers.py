@@ -14,6 +14,7 @@ from graphc.model import ModelSpec
 from graphc.runtime import Arrays, RunError, initial_state
 from graphc.runtime.examples import load_examples
 from graphc.session.explaining import example_leaves, example_lengths, input_lengths
+from graphc.session.loading import doubles
 from graphc.session.model import Model
 from graphc.session.run import Run
 
@@ -88,7 +89,7 @@ def _of_data(model: Model, run: Run | None, row: int | None) -> Known:
     batch, used = next(load_examples(module, state, raw, part="the rows").batches(size))
     what = f"row {row}" if row is not None else f"the first {used} rows of the training part"
     origin = f"numbers of {what}, {_parameters(run)}"
-    leaves = {**_of_state(model.spec, state), **_doubles(batch)}
+    leaves = {**_of_state(model.spec, state), **doubles(batch)}
     return Known(leaves, input_lengths(model.spec, batch), origin)
 
 
@@ -99,12 +100,4 @@ def _of_state(spec: ModelSpec, state: Arrays) -> dict[str, Any]:
     steps = int(state.get("steps_per_epoch", np.array(0)))
     step = int(state.get("step", np.array(0)))
     clocks = {"step": step, "epoch": step / steps if steps else 0.0, "epochs": spec.train.epochs}
-    return {**_doubles(found), **clocks}
-
-
-def _doubles(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """Reals in double precision, everything else as it is."""
-    return {
-        name: np.asarray(array, np.float64) if np.asarray(array).dtype.kind == "f" else array
-        for name, array in arrays.items()
-    }
+    return {**doubles(found), **clocks}

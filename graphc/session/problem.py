@@ -24,7 +24,7 @@ from graphc.session.checking import check
 from graphc.session.footprint import Footprint, largest
 from graphc.session.generated import Generated
 from graphc.session.links import blocks_of_links
-from graphc.session.loading import gradients_of
+from graphc.session.loading import doubles, gradients_of
 from graphc.session.model import Model
 from graphc.session.products import expect_products
 
@@ -73,7 +73,7 @@ class Objective:
         expect_products(model.spec, model.checked.roots)
         changes = {} if penalties else {"penalties": False}
         self.model = in_double(model, **changes)
-        self.state = {name: _double(array) for name, array in state.items()}
+        self.state = doubles(state)
         spec = self.model.spec
         shapes = {name: _shape(spec.parameters[name].type) for name in spec.learned}
         self.layout = Layout(shapes)
@@ -267,11 +267,6 @@ class Objective:
             program = generated.programs.products[names[0]]
             self._modules[names] = generated.module, Footprint(program)
         return self._modules[names]
-
-
-def _double(array: Any) -> Any:
-    given = np.asarray(array)
-    return given.astype(np.float64) if given.dtype.kind == "f" else given
 
 
 def _shape(type: Type) -> tuple[int, ...]:

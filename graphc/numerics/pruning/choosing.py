@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from graphc.numerics.vectors import Vector
+from graphc.numerics.vectors import Mask, Vector
 
-__all__ = ["Candidates", "Indices", "Mask"]
+__all__ = ["Candidates", "Indices"]
 
-Mask = NDArray[np.bool_]
 Indices = NDArray[np.int64]
 
 

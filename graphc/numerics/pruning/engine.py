@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from graphc.numerics.problem import Problem
 from graphc.numerics.pruning.schedule import Schedule, deletions, targets
-from graphc.numerics.vectors import Vector
+from graphc.numerics.vectors import Mask, Vector
 
 __all__ = [
-    "Check", "Event", "Limits", "Mask", "Method", "Outcome", "Removal", "Scores", "World", "prune",
+    "Check", "Event", "Limits", "Method", "Outcome", "Removal", "Scores", "World", "prune",
 ]  # fmt: skip
 
-Mask = NDArray[np.bool_]
 Scores = Mapping[str, Mapping[str, float]]
 """Losses and metrics by the part of the data that they are of."""
 Reason = Literal["sparsity", "max_rise", "score", "check", "interrupted", "exhausted"]

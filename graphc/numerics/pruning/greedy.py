@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphc.numerics.pruning.definite import LostPrecisionError
-from graphc.numerics.pruning.inverse import Booleans, subtract_gram
-from graphc.numerics.vectors import Matrix, Vector
+from graphc.numerics.pruning.inverse import subtract_gram
+from graphc.numerics.vectors import Mask, Matrix, Vector
 
 __all__ = ["Greedy"]
 
@@ -25,7 +25,7 @@ class Greedy:
     used up. ``alive`` [R, k] says which exist, ``free`` [R, k] which of these may be deleted."""
 
     def __init__(
-        self, inverses: NDArray[np.float64], weights: Matrix, alive: Booleans, free: Booleans
+        self, inverses: NDArray[np.float64], weights: Matrix, alive: Mask, free: Mask
     ) -> None:
         count, width = weights.shape
         self._every = np.arange(count)
@@ -60,7 +60,7 @@ class Greedy:
         places = np.argmin(scores, axis=1)
         return places, 0.5 * scores[self._every, places]
 
-    def _delete(self, places: NDArray[np.intp], going: Booleans) -> None:
+    def _delete(self, places: NDArray[np.intp], going: Mask) -> None:
         kept = self._pending[:, : self._waiting]
         width = self._weights.shape[1]
         columns = self._inverses[self._every, places, :width]

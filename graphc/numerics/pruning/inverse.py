@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphc.numerics.pruning.definite import LostPrecisionError
-from graphc.numerics.vectors import Matrix, Vector
+from graphc.numerics.vectors import Mask, Matrix, Vector
 
-__all__ = ["BlockInverse", "Booleans", "Deletion", "Indices", "Inverse", "chosen", "subtract_gram"]
+__all__ = ["BlockInverse", "Deletion", "Indices", "Inverse", "chosen", "subtract_gram"]
 
 Indices = Sequence[int] | NDArray[np.intp]
-Booleans = NDArray[np.bool_]
 
 _SLAB = 1 << 20  # entries of a product that is formed at a time, 8 MiB
 
@@ -47,11 +46,11 @@ class Inverse(Protocol):
     """What every inverse offers. θ [n] holds all parameters, those removed too."""
 
     @property
-    def alive(self) -> Booleans:
+    def alive(self) -> Mask:
         """Which weights [n] are not removed; they take part in every compensation."""
 
     @property
-    def candidates(self) -> Booleans:
+    def candidates(self) -> Mask:
         """Which of those alive may be deleted [n]; the others are kept and only compensate."""
 
     def saliencies(self, theta: Vector) -> Vector:
@@ -76,7 +75,7 @@ class BlockInverse:
     """
 
     def __init__(
-        self, blocks: NDArray[np.float64], held: NDArray[np.intp], candidates: Booleans
+        self, blocks: NDArray[np.float64], held: NDArray[np.intp], candidates: Mask
     ) -> None:
         self._blocks = blocks
         self.candidates = candidates.copy()
@@ -181,7 +180,7 @@ class BlockInverse:
         self._hold(np.take_along_axis(self._held, order, axis=1))
 
 
-def chosen(n: int, alive: Booleans | None, candidates: Booleans | None) -> tuple[Booleans, ...]:
+def chosen(n: int, alive: Mask | None, candidates: Mask | None) -> tuple[Mask, ...]:
     """Masks [n] of the weights that are alive and of the candidates among them: all where there is
     none. A ``ValueError`` says which has another shape."""
     living = np.ones(n, dtype=np.bool_) if alive is None else np.asarray(alive, dtype=np.bool_)

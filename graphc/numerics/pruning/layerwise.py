@@ -9,10 +9,10 @@ import numpy as np
 
 from graphc.numerics.problem import Problem
 from graphc.numerics.pruning.choosing import Candidates
-from graphc.numerics.pruning.engine import Check, Mask, Removal
+from graphc.numerics.pruning.engine import Check, Removal
 from graphc.numerics.pruning.gram import Gram, GramSum
 from graphc.numerics.pruning.rows import RowTraces, select, solve, trace
-from graphc.numerics.vectors import Matrix, Vector
+from graphc.numerics.vectors import Mask, Matrix, Vector
 
 __all__ = ["Layerwise"]
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from graphc.numerics.problem import Problem
 from graphc.numerics.pruning import saliency
-from graphc.numerics.pruning.choosing import Candidates, Indices, Mask
+from graphc.numerics.pruning.choosing import Candidates, Indices
 from graphc.numerics.pruning.engine import Check, Removal
 from graphc.numerics.pruning.units import totals
-from graphc.numerics.vectors import Vector
+from graphc.numerics.vectors import Mask, Vector
 
 __all__ = ["GRADIENT_LIMIT", "Ranked", "damage", "gradient_check", "magnitudes"]
 

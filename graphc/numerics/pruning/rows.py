@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from graphc.numerics.pruning.definite import inverted
 from graphc.numerics.pruning.gram import Gram
 from graphc.numerics.pruning.greedy import Greedy
-from graphc.numerics.pruning.inverse import Booleans
-from graphc.numerics.vectors import Matrix, Vector
+from graphc.numerics.vectors import Mask, Matrix, Vector
 
 __all__ = ["RowTraces", "rise", "select", "solve", "trace"]
 
@@ -34,14 +33,14 @@ class RowTraces:
 
     order: Integers
     rises: Matrix
-    alive: Booleans
+    alive: Mask
 
     @property
     def count(self) -> int:
         """Deletions in all outputs together."""
         return int(np.count_nonzero(self.order >= 0))
 
-    def mask(self, counts: Integers) -> Booleans:
+    def mask(self, counts: Integers) -> Mask:
         """The mask [d, o] after the first ``counts`` [o] deletions of each output."""
         left = self.alive.copy()
         gone = (np.arange(self.order.shape[1]) < counts[:, np.newaxis]) & (self.order >= 0)
@@ -54,8 +53,8 @@ def trace(
     gram: Gram,
     weights: Matrix,
     damping: float = 0.01,
-    alive: Booleans | None = None,
-    candidates: Booleans | None = None,
+    alive: Mask | None = None,
+    candidates: Mask | None = None,
     memory: int = 1 << 26,
 ) -> RowTraces:
     """Deletes the weights W [d, o] of each output one by one, always the one whose deletion raises
@@ -89,8 +88,8 @@ def trace(
 
 
 def _masks(
-    gram: Gram, weights: Matrix, alive: Booleans | None, candidates: Booleans | None
-) -> tuple[Booleans, Booleans]:
+    gram: Gram, weights: Matrix, alive: Mask | None, candidates: Mask | None
+) -> tuple[Mask, Mask]:
     if weights.ndim != 2 or len(weights) != len(gram.matrix):
         raise ValueError(f"weights of {len(gram.matrix)} inputs are needed")
     living = np.ones(weights.shape, dtype=np.bool_) if alive is None else alive
@@ -102,9 +101,7 @@ def _masks(
     return living, free
 
 
-def _batch(
-    hessian: Matrix, weights: Matrix, alive: Booleans, free: Booleans
-) -> tuple[Integers, Matrix]:
+def _batch(hessian: Matrix, weights: Matrix, alive: Mask, free: Mask) -> tuple[Integers, Matrix]:
     """Orders [o, T] and rises [o, T], each alone, for columns over live inputs [l, o]."""
     width = int(alive.sum(axis=0).max(initial=0))
     places = np.argsort(~alive.T, axis=1, kind="stable")[:, :width]
@@ -127,7 +124,7 @@ def _batch(
 
 
 def _joined(
-    orders: Mapping[int, tuple[Integers, Vector]], dead: Integers, alive: Booleans, free: Booleans
+    orders: Mapping[int, tuple[Integers, Vector]], dead: Integers, alive: Mask, free: Mask
 ) -> RowTraces:
     """Traces from what was found for live inputs, those that are always zero before them."""
     _, outputs = alive.shape
@@ -143,7 +140,7 @@ def _joined(
 
 def select(
     traces: Mapping[str, RowTraces], count: int, scales: Mapping[str, Vector] | None = None
-) -> dict[str, Booleans]:
+) -> dict[str, Mask]:
     """The masks [d, o] by layer after ``count`` deletions more, taken from all outputs of all
     layers: always the smallest next rise.
 
@@ -181,7 +178,7 @@ def _heights(traces: RowTraces, scale: Vector | None) -> Matrix:
     return np.where(valid, np.maximum.accumulate(steps, axis=1), np.inf)
 
 
-def solve(gram: Gram, weights: Matrix, mask: Booleans, damping: float = 0.01) -> Matrix:
+def solve(gram: Gram, weights: Matrix, mask: Mask, damping: float = 0.01) -> Matrix:
     """The weights [d, o] that are zero outside of ``mask`` [d, o] and otherwise keep ½ δᵀHδ from
     the given W [d, o] smallest: w_S + H_SS⁻¹ H_SD w_D for each output, S left and D removed.
     Weights of inputs that are always zero stay what they are where the mask keeps them."""

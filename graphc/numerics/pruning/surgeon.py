@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphc.numerics.pruning.definite import Damping, damp, inverted, symmetric
-from graphc.numerics.pruning.inverse import BlockInverse, Booleans, chosen
-from graphc.numerics.vectors import Matrix
+from graphc.numerics.pruning.inverse import BlockInverse, chosen
+from graphc.numerics.vectors import Mask, Matrix
 
 __all__ = ["Residual", "Surgeon"]
 
@@ -42,8 +42,8 @@ class Surgeon(BlockInverse):
         self,
         hessian: Matrix,
         damping: Damping = 0.0,
-        alive: Booleans | None = None,
-        candidates: Booleans | None = None,
+        alive: Mask | None = None,
+        candidates: Mask | None = None,
     ) -> None:
         living, free = chosen(len(hessian), alive, candidates)
         self._hessian = hessian

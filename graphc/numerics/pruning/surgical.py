@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from graphc.numerics.pruning.choosing import Candidates
-from graphc.numerics.pruning.engine import Check, Mask, Removal
+from graphc.numerics.pruning.engine import Check, Removal
 from graphc.numerics.pruning.inverse import Inverse
 from graphc.numerics.pruning.units import joint_rises
-from graphc.numerics.vectors import Vector
+from graphc.numerics.vectors import Mask, Vector
 
 __all__ = ["Surgical"]
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphc.numerics.pruning.definite import NotPositiveDefinite, damp, inverted
-from graphc.numerics.pruning.inverse import BlockInverse, Booleans, chosen, subtract_gram
-from graphc.numerics.vectors import Matrix
+from graphc.numerics.pruning.inverse import BlockInverse, chosen, subtract_gram
+from graphc.numerics.vectors import Mask, Matrix
 
 __all__ = ["FisherInverse"]
 
@@ -43,8 +43,8 @@ class FisherInverse(BlockInverse):
         examples: int,
         damping: float,
         block_size: int | None = None,
-        alive: Booleans | None = None,
-        candidates: Booleans | None = None,
+        alive: Mask | None = None,
+        candidates: Mask | None = None,
     ) -> None:
         if not (damping > 0 and np.isfinite(damping)):
             raise ValueError(f"a Fisher matrix needs a damping above 0, not {damping}")

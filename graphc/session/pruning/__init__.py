@@ -18,9 +18,9 @@ import numpy as np
 
 from graphc.numerics.pruning import engine
 from graphc.numerics.pruning.choosing import Candidates
-from graphc.numerics.pruning.engine import Event, Mask, Outcome
+from graphc.numerics.pruning.engine import Event, Outcome
 from graphc.numerics.pruning.schedule import targets
-from graphc.numerics.vectors import Vector
+from graphc.numerics.vectors import Mask, Vector
 from graphc.runtime import Arrays, RunError, RunFolder
 from graphc.runtime.checkpoint import CheckpointInfo, signature_digest
 from graphc.session import compacting
@@ -162,7 +162,7 @@ class _Job:
         return make_candidates(self.settled.plan, layout, lambda: unit_groups(self.model, layout))
 
     def _by_rows(self) -> bool:
-        known = self.network.row_weights()
+        known = self.network.row_weights
         return all(name in known for name in self.model.spec.prune.parameters)
 
     def _fitting(self) -> str:

@@ -11,7 +11,7 @@ from graphc.numerics.problem import Problem
 from graphc.numerics.pruning import saliency
 from graphc.numerics.pruning.choosing import Candidates
 from graphc.numerics.pruning.definite import Damping
-from graphc.numerics.pruning.engine import Check, Mask, Method
+from graphc.numerics.pruning.engine import Check, Method
 from graphc.numerics.pruning.inverse import Inverse
 from graphc.numerics.pruning.layerwise import Layerwise
 from graphc.numerics.pruning.methods import Ranked, damage, gradient_check, magnitudes
@@ -19,7 +19,7 @@ from graphc.numerics.pruning.surgeon import Surgeon
 from graphc.numerics.pruning.surgical import Surgical
 from graphc.numerics.pruning.units import lengths
 from graphc.numerics.pruning.woodbury import FisherInverse
-from graphc.numerics.vectors import Vector
+from graphc.numerics.vectors import Mask, Vector
 from graphc.runtime import RunError
 from graphc.session.problem import MEMORY
 from graphc.session.pruning.plan import Settled
@@ -140,7 +140,7 @@ def _mean_square(problem: Problem, theta: Vector) -> float:
 
 def _rows(settled: Settled, network: Network, candidates: Candidates) -> Method:
     names, damping = settled.plan.parameters, settled.plan.damping
-    known = network.row_weights()
+    known = network.row_weights
     other = [name for name in names if name not in known]
     if other or candidates.units:
         what = f"{other[0]} is no weight of one" if other else "it removes single weights"

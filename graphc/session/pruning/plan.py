@@ -11,9 +11,9 @@ import numpy as np
 from graphc.model import PrunePlan
 from graphc.numerics.hessian import LIMIT
 from graphc.numerics.pruning.choosing import Candidates, Indices
-from graphc.numerics.pruning.engine import Limits, Mask, Scores
+from graphc.numerics.pruning.engine import Limits, Scores
 from graphc.numerics.pruning.schedule import Schedule
-from graphc.numerics.vectors import Layout, Vector
+from graphc.numerics.vectors import Layout, Mask, Vector
 from graphc.runtime import RunError
 from graphc.runtime.wording import listing
 from graphc.session.model import Model

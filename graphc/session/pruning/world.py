@@ -13,9 +13,9 @@ import numpy as np
 
 from graphc.model import PrunePlan
 from graphc.numerics.problem import Problem
-from graphc.numerics.pruning.engine import Mask, Scores
+from graphc.numerics.pruning.engine import Scores
 from graphc.numerics.pruning.saliency import movement
-from graphc.numerics.vectors import Layout, Vector
+from graphc.numerics.vectors import Layout, Mask, Vector
 from graphc.runtime import (
     Arrays,
     DivergedError,
@@ -93,6 +93,7 @@ class Network:
         arrays = self.layout.unpack(theta)
         return {name: np.asarray(w, self.state[name].dtype) for name, w in arrays.items()}
 
+    @cached_property
     def row_weights(self) -> frozenset[str]:
         """Weights of linear maps that are used once, whose inputs are known."""
         try:
