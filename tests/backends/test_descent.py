@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphc.backends.numpy.descent import _line_search
-from graphc.backends.numpy.lbfgs import _two_loops
-from graphc.backends.numpy.newton import _block, _damped_newton, _hessian, _truncated_newton
+from graphc.backends.printing.descent import _line_search
+from graphc.backends.printing.lbfgs import _two_loops
+from graphc.backends.printing.newton import _block, _damped_newton, _hessian, _truncated_newton
 
 Along = Callable[[float], tuple[float, float]]
 C1, C2 = 1e-4, 0.9

@@ -13,8 +13,8 @@ import pytest
 from handmade import Sheet, data, n, parameter, spec
 
 from graphc.backends.numpy import print_module
-from graphc.backends.numpy.names import NameAllocator, identifier
-from graphc.backends.numpy.writer import harmless, quoted
+from graphc.backends.printing.names import NameAllocator, identifier
+from graphc.backends.printing.writer import harmless, quoted
 from graphc.diagnostics import Source, Span
 from graphc.ir import Origin, Type
 from graphc.model.program import COUNTERS, OutputInfo, Programs

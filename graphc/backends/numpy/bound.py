@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from graphc.backends.numpy.text import CLOCKS_OF_A_RUN
-from graphc.backends.numpy.writer import WIDTH, Writer, quoted
+from graphc.backends.printing.text import CLOCKS_OF_A_RUN
+from graphc.backends.printing.writer import WIDTH, Writer, quoted
 
 __all__ = ["bare", "spelled", "write_equal", "write_functions", "write_run_lengths"]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from graphc.backends.numpy.bound import write_run_lengths
-from graphc.backends.numpy.functions import QUIET, input_variables, size_line
 from graphc.backends.numpy.in_place import InPlace
-from graphc.backends.numpy.names import NameAllocator
-from graphc.backends.numpy.text import DTYPES, Dims, bytes_text, write_sections
-from graphc.backends.numpy.writer import Writer, quoted
+from graphc.backends.printing.functions import input_variables, size_line
+from graphc.backends.printing.names import NameAllocator
+from graphc.backends.printing.plain import QUIET
+from graphc.backends.printing.text import DTYPES, Dims, bytes_text, write_sections
+from graphc.backends.printing.writer import Writer, quoted
 from graphc.ir import Node, Size, WriteContext
 from graphc.model.program import ModelSpec
 from graphc.ops.leaves import Parameter, StateRead

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from graphc.backends.numpy.bound import bare, spelled, write_equal, write_functions
-from graphc.backends.numpy.names import NameAllocator, name_values
-from graphc.backends.numpy.text import (
+from graphc.backends.printing.names import NameAllocator, name_values
+from graphc.backends.printing.text import (
     DTYPES,
     Dims,
     Line,
@@ -25,7 +25,7 @@ from graphc.backends.numpy.text import (
     guarded,
     remark,
 )
-from graphc.backends.numpy.writer import WIDTH, Writer, harmless, quoted
+from graphc.backends.printing.writer import WIDTH, Writer, harmless, quoted
 from graphc.ir import UNICODE, Formula, Node, Size, Type, Workspace, WriteContext
 from graphc.ops.leaves import Clock, Input
 from graphc.ops.logic import StopGradient

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from graphc.backends.numpy.functions import gap, real_line
 from graphc.backends.numpy.gradients import GradientsPrinter
 from graphc.backends.numpy.selection import select
 from graphc.backends.numpy.update import print_update
-from graphc.backends.numpy.writer import Writer, quoted
+from graphc.backends.printing.functions import gap, real_line
+from graphc.backends.printing.writer import Writer, quoted
 from graphc.model.program import ModelSpec, Program
 from graphc.schedule import TrainingPlan, likely_sizes, plan_training
 

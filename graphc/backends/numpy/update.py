@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from graphc.backends.numpy.bound import write_functions, write_run_lengths
 from graphc.backends.numpy.in_place import InPlace
-from graphc.backends.numpy.names import NameAllocator
-from graphc.backends.numpy.text import DTYPES, Dims, symbols_in
-from graphc.backends.numpy.writer import Writer, harmless
+from graphc.backends.printing.names import NameAllocator
+from graphc.backends.printing.text import DTYPES, Dims, symbols_in
+from graphc.backends.printing.writer import Writer, harmless
 from graphc.ir import Kind, Node, Operand, Type
 from graphc.schedule import Step, TrainingPlan, UpdatePlan
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from graphc.backends.numpy.functions import clock_preamble, gap, real_line
-from graphc.backends.numpy.names import NameAllocator
-from graphc.backends.numpy.plain import PlainBody
-from graphc.backends.numpy.text import DTYPES, Dims, leaf_label, symbols_in
-from graphc.backends.numpy.writer import Writer, harmless, quoted
+from graphc.backends.printing.functions import clock_preamble, gap, real_line
+from graphc.backends.printing.names import NameAllocator
+from graphc.backends.printing.plain import PlainBody
+from graphc.backends.printing.text import DTYPES, Dims, leaf_label, symbols_in
+from graphc.backends.printing.writer import Writer, harmless, quoted
 from graphc.ir import Body, Type
 from graphc.model.program import ModelSpec, OptimizerGroup
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from graphc.backends.numpy.functions import QUIET, gap, real_line, size_line, state_preamble
-from graphc.backends.numpy.names import NameAllocator
-from graphc.backends.numpy.plain import PlainBody
-from graphc.backends.numpy.text import DTYPES, Dims, leaf_label, symbols_in
-from graphc.backends.numpy.writer import Writer, quoted
+from graphc.backends.printing.functions import gap, real_line, size_line, state_preamble
+from graphc.backends.printing.names import NameAllocator
+from graphc.backends.printing.plain import QUIET, PlainBody
+from graphc.backends.printing.text import DTYPES, Dims, leaf_label, symbols_in
+from graphc.backends.printing.writer import Writer, quoted
 from graphc.ir import Node, Type
 from graphc.model.program import ModelSpec, Program, Programs
 from graphc.ops.leaves import Column, Input

@@ -6,8 +6,8 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from os.path import basename
 
-from graphc.backends.numpy.names import NameAllocator
-from graphc.backends.numpy.writer import Writer, harmless
+from graphc.backends.printing.names import NameAllocator
+from graphc.backends.printing.writer import Writer, harmless
 from graphc.ir import Graph, Group, Kind, Node, Size, Type, WriteContext
 from graphc.ops.leaves import Clock
 from graphc.ops.shapes import Broadcast

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from graphc.backends.numpy.names import NameAllocator
-from graphc.backends.numpy.plain import PlainBody
-from graphc.backends.numpy.text import (
+from graphc.backends.printing.names import NameAllocator
+from graphc.backends.printing.plain import PlainBody
+from graphc.backends.printing.text import (
     CLOCKS_OF_A_RUN,
     Dims,
     axis_of,
     clock_lines,
     leaf_label,
 )
-from graphc.backends.numpy.writer import Writer, quoted
+from graphc.backends.printing.writer import Writer, quoted
 from graphc.ir import Node, Type
 from graphc.model.program import ModelSpec, Program, Programs
 from graphc.ops.leaves import Direction, Input, Parameter, StateRead, Tangent
 from graphc.passes.vectorize import TANGENTS
 
 __all__ = [
-    "QUIET",
+    "Finish",
     "clock_preamble",
     "gap",
     "input_variables",
@@ -33,9 +33,6 @@ __all__ = [
     "size_line",
     "state_preamble",
 ]
-
-QUIET = '@np.errstate(all="ignore")'
-"""Infinities are the model's affair: a training step reports an objective that is not finite."""
 
 LARGE = 65536
 """Bytes of values for one example. With more, arrays are let go after their last use: a metric
@@ -54,19 +51,20 @@ def real_line(spec: ModelSpec) -> str:
 # ------------------------------------------------------------------- from inputs to values
 
 
-def print_predict(w: Writer, programs: Programs) -> None:
+def print_predict(w: Writer, programs: Programs, kind: type[PlainBody]) -> None:
     """``predict(state, inputs)``."""
     program = programs.prediction
     roots = program.named("output")
 
     def finish(body: PlainBody, out: Writer) -> None:
-        out.items("return {", [f"{quoted(n)}: {body.as_array(i)}" for n, i in roots.items()], "}")
+        items = [f"{quoted(n)}: {body.as_array(i)}" for n, i in roots.items()]
+        body.give_back(out, items, "inputs")
 
     doc = "Outputs by name, for inputs by name."
-    _print(w, program, "predict", "inputs", doc, roots.values(), finish)
+    _print(w, program, kind, "predict", "inputs", doc, roots.values(), finish)
 
 
-def print_losses(w: Writer, programs: Programs) -> None:
+def print_losses(w: Writer, programs: Programs, kind: type[PlainBody]) -> None:
     """``losses(state, batch)``."""
     program = programs.losses
     roots, objective = program.named("loss"), program.roots.get(("objective", ""))
@@ -78,10 +76,10 @@ def print_losses(w: Writer, programs: Programs) -> None:
 
     doc = "The objective without penalties, and each loss by name."
     ids = [*roots.values(), *([] if objective is None else [objective])]
-    _print(w, program, "losses", "batch", doc, ids, finish)
+    _print(w, program, kind, "losses", "batch", doc, ids, finish)
 
 
-def print_metrics(w: Writer, programs: Programs) -> None:
+def print_metrics(w: Writer, programs: Programs, kind: type[PlainBody]) -> None:
     """``metrics(state, batch)``."""
     program = programs.metrics
     roots = program.named("metric")
@@ -90,30 +88,31 @@ def print_metrics(w: Writer, programs: Programs) -> None:
         out.items("return {", [f"{quoted(n)}: {body.as_number(i)}" for n, i in roots.items()], "}")
 
     doc = "Each metric by name, over the whole batch."
-    _print(w, program, "metrics", "batch", doc, roots.values(), finish)
+    _print(w, program, kind, "metrics", "batch", doc, roots.values(), finish)
 
 
-def print_gradients(w: Writer, programs: Programs) -> None:
+def print_gradients(w: Writer, programs: Programs, kind: type[PlainBody]) -> None:
     """``loss_and_gradients``, and ``_training`` where that differs or gives next states."""
     assert programs.evaluation is not None
     assert programs.training is not None
     doc = "The objective and its gradient by each parameter. Nothing is changed."
-    evaluation = _gradient_body(programs.evaluation)
+    evaluation = _gradient_body(programs.evaluation, kind)
     moves = bool(programs.training.named("next"))
     shared = not moves and programs.training.graph is programs.evaluation.graph
-    following = evaluation if shared else _gradient_body(programs.training, following=True)
+    following = evaluation if shared else _gradient_body(programs.training, kind, following=True)
     if not moves and following.lines[:-1] == evaluation.lines[:-1]:  # but for what is returned
         head = "def loss_and_gradients(state, batch, training=False):"
-        _print_parts(w, head, doc, evaluation)
+        _print_parts(w, head, doc, evaluation, kind)
         return
     _print_parts(
         w,
         "def _evaluation(state, batch):",
         "The objective and its gradients in evaluation.",
         evaluation,
+        kind,
     )
     next_doc = "The objective, its gradients and the next values of states, in training."
-    _print_parts(w, "def _training(state, batch):", next_doc, following)
+    _print_parts(w, "def _training(state, batch):", next_doc, following, kind)
     with w.block("def loss_and_gradients(state, batch, training=False):"):
         w.docstring(doc)
         with w.block("if training:"):
@@ -123,7 +122,7 @@ def print_gradients(w: Writer, programs: Programs) -> None:
     gap(w)
 
 
-def _gradient_body(program: Program, following: bool = False) -> Writer:
+def _gradient_body(program: Program, kind: type[PlainBody], following: bool = False) -> Writer:
     spec = program.spec
     objective, gradients = program.roots["objective", ""], program.named("gradient")
     states = program.named("next") if following else {}
@@ -146,12 +145,13 @@ def _gradient_body(program: Program, following: bool = False) -> Writer:
     hints.update({id: f"d_{name}" for name, id in gradients.items()})
     hints.setdefault(objective, "objective")
     ids = [objective, *gradients.values(), *states.values()]
-    return _statements(program, "batch", ids, hints, finish)
+    return _statements(program, kind, "batch", ids, hints, finish)
 
 
 def _print(
     w: Writer,
     program: Program,
+    kind: type[PlainBody],
     name: str,
     source: str,
     doc: str,
@@ -165,13 +165,14 @@ def _print(
             body.let_go()
         finish(body, out)
 
-    parts = _statements(program, source, ids, hints, end)
-    _print_parts(w, f"def {name}(state, {source}):", doc, parts)
+    parts = _statements(program, kind, source, ids, hints, end)
+    _print_parts(w, f"def {name}(state, {source}):", doc, parts, kind)
 
 
 def print_function(
     w: Writer,
     program: Program,
+    kind: type[PlainBody],
     head: str,
     doc: str,
     ids: Iterable[int],
@@ -179,11 +180,13 @@ def print_function(
     finish: Finish,
 ) -> None:
     """A function of a state and a batch, under a head of its own."""
-    _print_parts(w, head, doc, _statements(program, "batch", ids, hints, finish))
+    statements = _statements(program, kind, "batch", ids, hints, finish)
+    _print_parts(w, head, doc, statements, kind)
 
 
-def _print_parts(w: Writer, head: str, doc: str, statements: Writer) -> None:
-    w.line(QUIET)
+def _print_parts(w: Writer, head: str, doc: str, statements: Writer, kind: type[PlainBody]) -> None:
+    for line in kind.decorators:
+        w.line(line)
     with w.block(head):
         w.docstring(doc)
         w.append(statements)
@@ -196,12 +199,17 @@ def gap(w: Writer) -> None:
 
 
 def _statements(
-    program: Program, source: str, ids: Iterable[int], hints: dict[int, str], finish: Finish
+    program: Program,
+    kind: type[PlainBody],
+    source: str,
+    ids: Iterable[int],
+    hints: dict[int, str],
+    finish: Finish,
 ) -> Writer:
     spec, names = program.spec, NameAllocator()
     dims = Dims((*spec.symbols, TANGENTS), names)
     groups = program.groups
-    body = PlainBody(program.graph, list(ids), names, dims, _leaf_name, hints, groups=groups)
+    body = kind(program.graph, list(ids), names, dims, _leaf_name, hints, groups=groups)
     tangents = [(v, n) for v, n in body.leaves.values() if isinstance(n.op, Tangent)]
     end, w = Writer(1), Writer(1)
     finish(body, end)
@@ -288,4 +296,4 @@ def clock_preamble(w: Writer, body: PlainBody) -> None:
 def state_preamble(w: Writer, body: PlainBody) -> None:
     for variable, node in body.leaves.values():
         if isinstance(node.op, Parameter | StateRead):
-            w.line(f"{variable} = state[{quoted(node.op.label)}]")
+            w.line(f"{variable} = {body.state_text(node.op.label)}")

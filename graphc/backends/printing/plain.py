@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from graphc.backends.numpy.names import NameAllocator, name_values
-from graphc.backends.numpy.text import (
+from graphc.backends.printing.names import NameAllocator, name_values
+from graphc.backends.printing.text import (
     DTYPES,
     Dims,
     Line,
@@ -23,16 +24,25 @@ from graphc.backends.numpy.text import (
     symbols_in,
     write_sections,
 )
-from graphc.backends.numpy.writer import WIDTH, Writer
+from graphc.backends.printing.writer import WIDTH, Writer, quoted
 from graphc.ir import Graph, Node, WriteContext
+from graphc.ops.arithmetic import Add, Divide, Multiply, Subtract
 from graphc.ops.leaves import Clock
 from graphc.ops.logic import Cast
+from graphc.ops.matmul import Matmul
 from graphc.ops.random import Draw
+from graphc.ops.reductions import Reduction
 from graphc.schedule import Groups, How, array_bytes, backward_part, classify, ordered
 
-__all__ = ["PlainBody"]
+__all__ = ["QUIET", "PlainBody"]
+
+QUIET = '@np.errstate(all="ignore")'
+"""Infinities are the model's affair: a training step reports an objective that is not finite."""
 
 LeafText = Callable[[Node], str]
+
+OWNED = (Add, Subtract, Multiply, Divide, Matmul, Reduction)
+"""Operators whose result is always written to a new array. What other roots are is copied."""
 
 LET_GO = 4
 """Arrays that are deleted together."""
@@ -60,6 +70,9 @@ class PlainBody:
     leaves: dict[str, tuple[str, Node]] = field(default_factory=dict)
     """Variable of each leaf by its label, and its node."""
     clocks: dict[str, str] = field(default_factory=dict)
+
+    decorators: ClassVar[tuple[str, ...]] = (QUIET,)
+    """Lines above a function that consists of these statements."""
 
     def __post_init__(self) -> None:
         self.order = ordered(self.graph, self.roots, self.groups)
@@ -185,6 +198,23 @@ class PlainBody:
         if node.tensor.shape != () and self.how[id] != "leaf":
             return self.value[id]
         return f"np.asarray({self.value[id]}, dtype={DTYPES[node.tensor.kind]})"
+
+    def own_array(self, id: int, *, shared: bool) -> str:
+        """A root as an array of its own: not a view of another one, nor of what was given, nor
+        another root's where it is ``shared``."""
+        op = self.graph[id].op
+        if self.how[id] == "compute" and isinstance(op, OWNED) and not shared:
+            return self.value[id]
+        return f"np.array({self.array_text(id)}, dtype={DTYPES['real']})"
+
+    def state_text(self, label: str) -> str:
+        """Where a function finds a parameter or a state."""
+        return f"state[{quoted(label)}]"
+
+    def give_back(self, w: Writer, items: list[str], like: str) -> None:
+        """Return a dict of arrays, ``name: value`` each; they may lie where those of ``like``
+        do."""
+        w.items("return {", items, "}")
 
     def as_number(self, id: int) -> str:
         """A root as a Python float, or as it is where it is not a single number."""

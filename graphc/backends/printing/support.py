@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["FILES", "FITTING", "MASKS", "PRODUCTS", "RUN", "TRAINING", "VALUES"]
+__all__ = ["FILES", "FITTING", "FLAT", "MASKS", "PRODUCTS", "RUN", "VALUES"]
 
 Arrays = dict[str, Any]
 
 REAL: Any = np.float32
-TILE = 131072
 GROUPS: tuple[tuple[str, ...], ...] = ()
 MOMENTS: tuple[tuple[str, ...], ...] = ()
 COUNTERS: tuple[str, ...] = ("step", "seed")
@@ -84,11 +83,6 @@ def _check_labels(name: str, labels: Any, count: int) -> None:
     low, high = labels.min(), labels.max()
     if low < 0 or high >= count:
         raise ValueError(f"{name} holds {low if low < 0 else high}, its labels are 0..{count - 1}")
-
-
-def _largest(labels: Any, out: Any) -> int:
-    """The largest label, seen as unsigned: a negative one is a large one. `out` takes a number."""
-    return int(np.maximum.reduce(labels.view(np.uint64), axis=None, initial=0, out=out))
 
 
 def _tangents(tangents: Arrays, name: str, real: Any) -> Any:
@@ -311,55 +305,6 @@ def _spread(values: Any, names: Any, like: Arrays, real: Any) -> Any:
     return flat
 
 
-def _arena(sizes: list[int]) -> list[Any]:
-    """One block of memory in pieces of those numbers of bytes, each from a multiple of 64 on."""
-    starts = [0]
-    for size in sizes:
-        starts.append(starts[-1] + -(-size // 64) * 64)
-    block = np.empty(starts[-1] + 64, dtype=np.uint8)
-    first = -block.ctypes.data % 64
-    pairs = zip(starts[:-1], sizes, strict=True)
-    return [block[first + start : first + start + size] for start, size in pairs]
-
-
-def _single(function: Any) -> Any:
-    """A NumPy function of single numbers that makes no array."""
-    boxes, out = [np.empty(()) for _ in range(function.nin)], np.empty(())
-
-    def apply(*values):  # type: ignore[no-untyped-def]
-        for box, value in zip(boxes, values, strict=True):
-            box[()] = value
-        function(*boxes, out=out)
-        return out[()]
-
-    return apply
-
-
-def _count(x: Any, start: int, step: int) -> None:
-    """Fill a vector with start, start + step, and so on."""
-    x.fill(step)
-    x[:1].fill(start)
-    np.add.accumulate(x, out=x)
-
-
-def _misfit(name: str, array: Any) -> ValueError:
-    """The error for an array of the wrong shape."""
-    entry = signature["inputs"].get(name) or signature["targets"][name]
-    return ValueError(f"{name} has shape {array.shape}, not {entry['shape']}")
-
-
-def _tiles(arrays: list[Any], scratch: list[Any]) -> list[tuple[Any, ...]]:
-    """Pieces of long arrays that fit the processor's cache, with scratch arrays as long."""
-    size = len(arrays[0])
-    return [
-        (
-            *(a[start : start + TILE] for a in arrays),
-            *(s[: min(TILE, size - start)] for s in scratch),
-        )
-        for start in range(0, size, TILE)
-    ]
-
-
 VALUES: list[Callable[..., Any]] = [_array, _dtype, _integers, _whole, _check_labels]
 FILES: list[Callable[..., Any]] = [load, save, _check_state]
 MASKS: list[Callable[..., Any]] = [_check_masks]
@@ -371,18 +316,12 @@ PRODUCTS: list[Callable[..., Any]] = [
     _layer_tangents,
     _layer_tangent_count,
 ]
-TRAINING: list[Callable[..., Any]] = [
+FLAT: list[Callable[..., Any]] = [
     _known,
-    _largest,
     _flat_arrays,
     _count_of,
     _filled,
     _views,
     _grouped,
     _spread,
-    _misfit,
-    _arena,
-    _single,
-    _count,
-    _tiles,
 ]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.backends.numpy.descent import Descent, _steepest
+from graphc.backends.printing.descent import Descent, _steepest
 
 __all__ = ["LBFGS", "Trainer"]
 

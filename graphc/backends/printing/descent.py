@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.backends.numpy.support import _check_state, _flat_arrays, _grouped, _views
+from graphc.backends.printing.support import _check_state, _flat_arrays, _grouped, _views
 
 __all__ = ["DESCENT", "Descent"]
 

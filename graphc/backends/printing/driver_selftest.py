@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from graphc.backends.numpy import selftest
-from graphc.backends.numpy.selftest import _difference, _moved, _report
+from graphc.backends.printing import selftest
+from graphc.backends.printing.selftest import _difference, _moved, _report
 
 __all__ = ["DRIVER_SELFTEST"]
 

@@ -6,19 +6,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from graphc.backends.numpy.functions import print_function
-from graphc.backends.numpy.plain import PlainBody
-from graphc.backends.numpy.text import DTYPES
-from graphc.backends.numpy.writer import Writer, quoted
+from graphc.backends.printing.functions import print_function
+from graphc.backends.printing.plain import PlainBody
+from graphc.backends.printing.writer import Writer, quoted
 from graphc.model.program import Program, Programs
-from graphc.ops.arithmetic import Add, Divide, Multiply, Subtract
-from graphc.ops.matmul import Matmul
-from graphc.ops.reductions import Reduction
 
 __all__ = ["print_products"]
-
-OWNED = (Add, Subtract, Multiply, Divide, Matmul, Reduction)
-"""Operators whose result NumPy always writes to a new array. What other roots are is copied."""
 
 _DOCS = {
     "hessian_vector_products": "The objective's Hessian times each tangent",
@@ -61,42 +54,40 @@ _OF_BATCH = {
 """Role of the roots, stem of their variables, docstring."""
 
 
-def print_products(w: Writer, programs: Programs) -> None:
+def print_products(w: Writer, programs: Programs, kind: type[PlainBody]) -> None:
     """Every function of ``programs.products``."""
     for name, program in programs.products.items():
         if name in _OF_BATCH:
             role, stem, doc = _OF_BATCH[name]
-            _print(w, program, f"{name}(state, batch)", program.named(role), stem, doc)
+            _print(w, program, kind, f"{name}(state, batch)", program.named(role), stem, doc)
         elif name == "layer_hessian_products":
             doc = (
                 "How layers' gradients, and inputs (`W:input`), move along each tangent of outputs."
             )
             head = f"{name}(state, batch, tangents)"
-            _print(w, program, head, program.named("product"), _STEMS[name], doc)
+            _print(w, program, kind, head, program.named("product"), _STEMS[name], doc)
         else:
             doc = f"{_DOCS[name]}, both [k, …] by parameter."
             head, stem = f"{name}(state, batch, tangents)", _STEMS[name]
-            _print(w, program, head, program.named("product"), stem, doc)
+            _print(w, program, kind, head, program.named("product"), stem, doc)
 
 
 def _print(
-    w: Writer, program: Program, head: str, roots: Mapping[str, int], stem: str, doc: str
+    w: Writer,
+    program: Program,
+    kind: type[PlainBody],
+    head: str,
+    roots: Mapping[str, int],
+    stem: str,
+    doc: str,
 ) -> None:
     """A function that returns the roots; the variable of one is ``stem_name``."""
 
     def finish(body: PlainBody, out: Writer) -> None:
         body.let_go()
         shared = {id for id, count in Counter(roots.values()).items() if count > 1}
-        items = [f"{quoted(n)}: {_whole(body, i, i in shared)}" for n, i in roots.items()]
-        out.items("return {", items, "}")
+        items = [f"{quoted(n)}: {body.own_array(i, shared=i in shared)}" for n, i in roots.items()]
+        body.give_back(out, items, "state")
 
     hints = {id: f"{stem}_{name}" for name, id in roots.items()}
-    print_function(w, program, f"def {head}:", doc, roots.values(), hints, finish)
-
-
-def _whole(body: PlainBody, id: int, shared: bool) -> str:
-    """A root as an array of its own: not a view of another one, nor of what was given."""
-    op = body.graph[id].op
-    if body.how[id] == "compute" and isinstance(op, OWNED) and not shared:
-        return body.value[id]
-    return f"np.array({body.array_text(id)}, dtype={DTYPES['real']})"
+    print_function(w, program, kind, f"def {head}:", doc, roots.values(), hints, finish)

@@ -6,12 +6,11 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from graphc.backends.numpy import lbfgs, newton
-from graphc.backends.numpy.descent import DESCENT, Descent
-from graphc.backends.numpy.functions import gap
-from graphc.backends.numpy.writer import Writer
+from graphc.backends.printing import lbfgs, newton
+from graphc.backends.printing.descent import DESCENT, Descent
+from graphc.backends.printing.functions import gap
+from graphc.backends.printing.writer import Writer
 from graphc.model.program import Driver
-from graphc.ops.helpers import plain_source
 
 __all__ = ["DRIVER_FUNCTIONS", "print_driver"]
 
@@ -21,14 +20,18 @@ DRIVER_FUNCTIONS: list[Callable[..., Any]] = [*DESCENT, *lbfgs.LBFGS, *newton.NE
 _TRAINERS: dict[str, type[Descent]] = {"lbfgs": lbfgs.Trainer, "newton": newton.Trainer}
 
 
-def print_driver(w: Writer, driver: Driver) -> None:
+Printed = Callable[[Callable[..., Any]], str]
+"""Gives the source of a function."""
+
+
+def print_driver(w: Writer, driver: Driver, printed: Printed) -> None:
     """``Descent`` and ``Trainer``."""
     for cls in (Descent, _TRAINERS[driver.name]):
-        _print_class(w, cls)
+        _print_class(w, cls, printed)
         gap(w)
 
 
-def _print_class(w: Writer, cls: type[Descent]) -> None:
+def _print_class(w: Writer, cls: type[Descent], printed: Printed) -> None:
     """A class as it is but without annotations."""
     bases = [base.__name__ for base in cls.__bases__ if base is not object]
     with w.block(f"class {cls.__name__}{f'({bases[0]})' if bases else ''}:"):
@@ -37,4 +40,4 @@ def _print_class(w: Writer, cls: type[Descent]) -> None:
         for member in vars(cls).values():
             if inspect.isfunction(member):
                 w.line()
-                w.source(plain_source(member))
+                w.source(printed(member))
