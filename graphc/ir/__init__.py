@@ -16,6 +16,7 @@ from graphc.ir.inline import (
     placed,
     relocate,
 )
+from graphc.ir.kernel import C_TYPES, KernelContext, NoKernel, kernel_number
 from graphc.ir.notation import LATEX, UNICODE, Formula, Notation
 from graphc.ir.operator import (
     OPERATORS,
@@ -31,6 +32,7 @@ from graphc.ir.types import AnyType, Kind, TupleType, Type, broadcast_shapes, is
 from graphc.ir.verify import VerificationError, verify
 
 __all__ = [
+    "C_TYPES",
     "LATEX",
     "OPERATORS",
     "UNICODE",
@@ -42,7 +44,9 @@ __all__ = [
     "Formula",
     "Graph",
     "Group",
+    "KernelContext",
     "Kind",
+    "NoKernel",
     "Node",
     "Notation",
     "Operand",
@@ -68,6 +72,7 @@ __all__ = [
     "inline_calls",
     "is_real",
     "join_place",
+    "kernel_number",
     "open_group",
     "parse_graph",
     "placed",

@@ -1,9 +1,9 @@
 """The base class of operators and their registry.
 
 One class holds everything that is true of one primitive: its type rule, its derivative and its
-vectorization as graph-building code, how NumPy writes it, its formula, its cost and the samples
-that drive the registry's tests. The primitives themselves live in ``graphc.ops``, a room above
-this one; they enter ``OPERATORS`` by being defined.
+vectorization as graph-building code, how NumPy and kernels in C write it, its formula, its cost
+and the samples that drive the registry's tests. The primitives themselves live in ``graphc.ops``,
+a room above this one; they enter ``OPERATORS`` by being defined.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from graphc.ir.dims import Size
+from graphc.ir.kernel import KernelContext, NoKernel
 from graphc.ir.notation import Formula, Notation
 from graphc.ir.types import AnyType, Type
 
@@ -146,6 +147,10 @@ class Operator:
     """Single numbers that ``numpy_into`` keeps as arrays from step to step, at most."""
     flops: ClassVar[int] = 1
     """Floating-point operations an element of the result, by the table at :meth:`cost`."""
+    reduces: ClassVar[str] = ""
+    """How a kernel combines what :meth:`kernel` gives for each element of a row: ``sum``,
+    ``prod``, ``max`` or ``min``; empty where an element of the result comes from one of each
+    operand."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -205,6 +210,15 @@ class Operator:
     def may_overwrite(self, i: int) -> bool:
         """Whether ``numpy_into`` is right when ``out`` is the array of operand ``i``."""
         return False
+
+    # -- kernels
+
+    def kernel(self, k: KernelContext, *args: str) -> str:
+        """One element of the result in C, from one element of each operand; the term of one
+        element of the first operand where the operator ``reduces``. Operands and numbers are safe
+        on either side of any sign; what is given need not be. :class:`NoKernel` where there is
+        none."""
+        raise NoKernel(self.name)
 
     # -- memory
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphc.ir import Formula, Notation, Sample, Type, Value, WriteContext
+from graphc.ir import Formula, KernelContext, Notation, Sample, Type, Value, WriteContext
 from graphc.ops.elementwise import REAL2, Elementwise, numeric
 from graphc.ops.functions import unbounded
 
@@ -92,6 +92,11 @@ class Divide(Elementwise):
             return super().hidden(types, result)
         return tuple(Type("int", type.shape) for type in types if type.rank <= 1)
 
+    def kernel(self, k: KernelContext, *args: str) -> str:
+        if any(type.kind == "real" for type in k.types):
+            return super().kernel(k, *args)
+        return f"(double){args[0]} / (double){args[1]}"
+
     def defined_at(self, number: float) -> bool:
         return number != 0
 
@@ -117,6 +122,9 @@ class Negative(Elementwise):
         return -1.0
 
     def numpy(self, w: WriteContext, *args: str) -> str:
+        return f"-{args[0]}"
+
+    def kernel(self, k: KernelContext, *args: str) -> str:
         return f"-{args[0]}"
 
     def formula(self, f: Notation, *args: Formula) -> Formula:
@@ -158,6 +166,21 @@ class Power(Elementwise):
     def numpy(self, w: WriteContext, *args: str) -> str:
         tight = all(arg.replace(".", "", 1).replace("_", "a").isalnum() for arg in args)
         return f"{args[0]}**{args[1]}" if tight else f"{args[0]} ** {args[1]}"
+
+    def kernel(self, k: KernelContext, *args: str) -> str:
+        """Powers that NumPy computes without ``pow`` are computed so here."""
+        x, p = k.alike(args)
+        if k.result.kind == "int":
+            return f"power_of_int({x}, {p})"
+        known = {
+            -1: f"(real)1 / {x}",
+            0.5: f"sqrt({x})",
+            1: x,
+            2: f"{x} * {x}",
+            3: f"{x} * {x} * {x}",
+        }
+        number = k.number(1)
+        return f"pow({x}, {p})" if number is None else known.get(number, f"pow({x}, {p})")
 
     def formula(self, f: Notation, *args: Formula) -> Formula:
         return f.power(*args)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from graphc.ir import (
+    KernelContext,
     Operator,
     Size,
     Type,
@@ -28,6 +29,8 @@ class Elementwise(Operator):
     elementwise = True
     ufunc: ClassVar[str] = ""
     infix: ClassVar[str] = ""
+    c: ClassVar[str] = ""
+    """How C writes it, where not as NumPy does: a function, or a sign between the operands."""
     written: ClassVar[str] = ""
     """How a model writes it, where not as the source does, nor by its name."""
     restricted: ClassVar[int | None] = None
@@ -82,6 +85,12 @@ class Elementwise(Operator):
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
         return f"np.{self.ufunc}({', '.join(args)}, out={out})"
+
+    def kernel(self, k: KernelContext, *args: str) -> str:
+        """C mixes truth values and numbers as NumPy does; a function takes operands of one type."""
+        if self.infix:
+            return f" {self.c or self.infix} ".join(args)
+        return f"{self.c or self.ufunc}({', '.join(k.alike(args))})"
 
     def may_overwrite(self, i: int) -> bool:
         return True

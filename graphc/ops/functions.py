@@ -18,7 +18,16 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from graphc.ir import Formula, Notation, Sample, Type, Value, Workspace, WriteContext
+from graphc.ir import (
+    Formula,
+    KernelContext,
+    Notation,
+    Sample,
+    Type,
+    Value,
+    Workspace,
+    WriteContext,
+)
 from graphc.ops.elementwise import REAL2, Elementwise, numeric, real_only
 
 
@@ -170,6 +179,7 @@ class Arcsin(InverseFunction):
     """Angle whose sine is x, from −π/2 to π/2."""
 
     name = ufunc = "arcsin"
+    c = "asin"
     restricted = 0
     low, high = -0.9, 0.9
 
@@ -185,6 +195,7 @@ class Arccos(InverseFunction):
     """Angle whose cosine is x, from 0 to π."""
 
     name = ufunc = "arccos"
+    c = "acos"
     restricted = 0
     low, high = -0.9, 0.9
 
@@ -200,6 +211,7 @@ class Arctan(InverseFunction):
     """Angle whose tangent is x, between −π/2 and π/2."""
 
     name = ufunc = "arctan"
+    c = "atan"
 
     def divisor(self, x: Value, y: Value) -> Value:
         return 1.0 + x * x
@@ -240,6 +252,7 @@ class Arcsinh(InverseFunction):
     """Inverse of the hyperbolic sine."""
 
     name = ufunc = "arcsinh"
+    c = "asinh"
 
     def divisor(self, x: Value, y: Value) -> Value:
         return (1.0 + x * x).apply("sqrt")
@@ -250,6 +263,7 @@ class Arccosh(InverseFunction):
     """Inverse of the hyperbolic cosine, not negative."""
 
     name = ufunc = "arccosh"
+    c = "acosh"
     restricted = 0
     low, high = 1.2, 3.0
 
@@ -265,6 +279,7 @@ class Arctanh(InverseFunction):
     """Inverse of the hyperbolic tangent."""
 
     name = ufunc = "arctanh"
+    c = "atanh"
     restricted = 0
     low, high = -0.9, 0.9
 
@@ -279,7 +294,7 @@ class Arctanh(InverseFunction):
 class Erf(Function):
     """Error function, 2/√π·∫₀ˣ exp(−t²) dt."""
 
-    name = "erf"
+    name = c = "erf"
     numbers = 29
 
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> Value:
@@ -306,12 +321,17 @@ class Abs(Elementwise):
 
     name = "abs"
     ufunc = "absolute"
+    c = "fabs"
 
     def element_type(self, types: tuple[Type, ...]) -> Type:
         return numeric(self.name, types)
 
     def partial(self, i: int, xs: tuple[Value, ...], y: Value) -> Value:
         return xs[0].apply("sign")
+
+    def kernel(self, k: KernelContext, *args: str) -> str:
+        (x,) = args
+        return super().kernel(k, x) if k.result.kind == "real" else f"{x} < 0 ? -{x} : {x}"
 
     def formula(self, f: Notation, *args: Formula) -> Formula:
         return f.between("|", args[0], "|")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from graphc.ir import (
     Formula,
+    KernelContext,
     Notation,
     Operator,
     Sample,
@@ -39,6 +40,7 @@ class Pick(Operator):
 
     name = "pick"
     rowwise = True
+    reduces = "sum"
     arity = 2
     flops = 0
 
@@ -75,6 +77,11 @@ class Pick(Operator):
         """A label that is out of range, which ``clip`` would hide, is refused before a step."""
         find = _flat_positions(w, args[1])
         return f'{find}; {args[0]}.take({w.workspace[1]}, mode="clip", out={out})'
+
+    def kernel(self, k: KernelContext, *args: str) -> str:
+        """One term of a row is not 0, so their sum is exact."""
+        zero = "(real)0" if k.result.kind == "real" else "0LL"
+        return f"{k.column} == {args[1]} ? {k.as_kind(args[:1], k.result.kind)[0]} : {zero}"
 
     def workspace(self, types: tuple[Type, ...], result: Type) -> tuple[Workspace, ...]:
         return _positions_workspace(types[1])
@@ -121,6 +128,9 @@ class PickAdjoint(Operator):
         find, flat = _flat_positions(w, args[1]), w.once(f"{out}.reshape(-1)")
         return f"{find}; {out}.fill(0); {flat}[{w.workspace[1]}] = {args[0]}"
 
+    def kernel(self, k: KernelContext, *args: str) -> str:
+        return f"{k.column} == {args[1]} ? {args[0]} : (real)0"
+
     def workspace(self, types: tuple[Type, ...], result: Type) -> tuple[Workspace, ...]:
         return _positions_workspace(types[1])
 
@@ -159,6 +169,9 @@ class OneHot(Operator):
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
         every = w.fixed(f"np.arange({w.types[0].classes})")
         return f"np.equal({args[0]}[..., None], {every}, out={out})"
+
+    def kernel(self, k: KernelContext, *args: str) -> str:
+        return f"(real)({k.column} == {args[0]})"
 
     @classmethod
     def samples(cls) -> list[Sample]:

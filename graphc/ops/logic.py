@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphc.ir import Formula, Notation, Sample, Type, TypeRuleError, Value, WriteContext
+from graphc.ir import (
+    Formula,
+    KernelContext,
+    Notation,
+    Sample,
+    Type,
+    TypeRuleError,
+    Value,
+    WriteContext,
+)
 from graphc.ops.elementwise import REAL2, Elementwise, numeric
 
 
@@ -118,6 +127,7 @@ class And(Logic):
     """Both."""
 
     name, ufunc, infix, written = "and", "logical_and", "&", "and"
+    c = "&&"
 
 
 @dataclass(frozen=True)
@@ -125,6 +135,7 @@ class Or(Logic):
     """Either."""
 
     name, ufunc, infix, written = "or", "logical_or", "|", "or"
+    c = "||"
 
 
 @dataclass(frozen=True)
@@ -132,6 +143,9 @@ class Not(Logic):
     """The opposite."""
 
     name, ufunc, arity = "not", "logical_not", 1
+
+    def kernel(self, k: KernelContext, *args: str) -> str:
+        return f"!{args[0]}"
 
     def formula(self, f: Notation, *args: Formula) -> Formula:
         return f.opposite(args[0])
@@ -163,6 +177,10 @@ class Where(Elementwise):
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
         return f"_select({out}, {', '.join(args)})"
+
+    def kernel(self, k: KernelContext, *args: str) -> str:
+        x, y = k.as_kind(args, k.result.kind, first=1)
+        return f"{args[0]} ? {x} : {y}"
 
     def may_overwrite(self, i: int) -> bool:
         return False
@@ -196,6 +214,11 @@ class Cast(Elementwise):
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
         return f'np.copyto({out}, {args[0]}, casting="unsafe")'
 
+    def kernel(self, k: KernelContext, *args: str) -> str:
+        if k.types[0].kind == k.result.kind:
+            return args[0]
+        return f"{args[0]} != 0" if self.kind == "bool" else k.as_kind(args, k.result.kind)[0]
+
     def hidden(self, types: tuple[Type, ...], result: Type) -> tuple[Type, ...]:
         return ()
 
@@ -226,6 +249,9 @@ class StopGradient(Elementwise):
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
         return f"np.copyto({out}, {args[0]})"
+
+    def kernel(self, k: KernelContext, *args: str) -> str:
+        return args[0]
 
     @classmethod
     def samples(cls) -> list[Sample]:

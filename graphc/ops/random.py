@@ -21,6 +21,7 @@ from hashlib import blake2b
 
 from graphc.ir import (
     Formula,
+    KernelContext,
     Notation,
     Operator,
     Sample,
@@ -70,6 +71,10 @@ class Draw(Operator):
         numbers = w.fixed(f"_{name}_numbers({real})")
         return w.once(f"_{name}_into({out}, {w.workspace[0]}, {fill}, {numbers})")
 
+    def key(self, k: KernelContext) -> str:
+        """What a draw in a kernel is keyed by."""
+        return f"{k.seed}, 0x{place_key(self.place):016X}ULL, {k.step}, {k.index}"
+
     def vjp(self, i: int, xs: tuple[Value, ...], y: Value, d: Value) -> None:
         return None
 
@@ -94,6 +99,9 @@ class Uniform(Draw):
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
         return f"{self.drawer(w, 'uniform', out, w.real)}({w.step})"
+
+    def kernel(self, k: KernelContext, *args: str) -> str:
+        return f"draw_uniform({self.key(k)})"
 
     def workspace(self, types: tuple[Type, ...], result: Type) -> tuple[Workspace, ...]:
         return (_words(product(self.shape)),)
@@ -120,6 +128,9 @@ class Normal(Draw):
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
         return f"{self.drawer(w, 'normal', out)}({w.step})"
+
+    def kernel(self, k: KernelContext, *args: str) -> str:
+        return f"draw_normal({self.key(k)})"
 
     def workspace(self, types: tuple[Type, ...], result: Type) -> tuple[Workspace, ...]:
         return (_words(2 * product(self.shape)),)
@@ -178,6 +189,11 @@ class Bernoulli(Draw):
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
         return f"{self.drawer(w, 'bernoulli', out)}({args[0]}, {w.step})"
+
+    def kernel(self, k: KernelContext, *args: str) -> str:
+        """The probability is rounded to 1/65536 from what it was before it was a ``real``."""
+        (p,) = k.exact or args
+        return f"draw_bernoulli({p}, {self.key(k)}, {k.size})"
 
     def workspace(self, types: tuple[Type, ...], result: Type) -> tuple[Workspace, ...]:
         return (_words(_third(product(self.shape))),)

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from graphc.ir import (
     Formula,
+    KernelContext,
     Notation,
     Operator,
     Sample,
@@ -60,6 +61,9 @@ class Reduction(Operator):
         keep = ", keepdims=True" if self.keep else ""
         return f"np.{self.ufunc}.reduce({args[0]}, axis={axis}, out={out}{keep})"
 
+    def kernel(self, k: KernelContext, *args: str) -> str:
+        return k.as_kind(args, k.result.kind)[0]
+
     def _axes(self, x: Type) -> str:
         parts = []
         if self.axis != tuple(range(x.rank)):
@@ -91,6 +95,7 @@ class Sum(Reduction):
     """Sum over axes. Truth values count as 0 and 1."""
 
     name, ufunc, method = "sum", "add", "sum"
+    reduces = "sum"
     axis: tuple[int, ...]
     keep: bool = False
 
@@ -135,6 +140,7 @@ class Prod(Reduction):
     """Product over axes."""
 
     name, ufunc, method = "prod", "multiply", "prod"
+    reduces = "prod"
     axis: tuple[int, ...]
     keep: bool = False
 
@@ -189,6 +195,7 @@ class Max(Extremum):
     """Largest element over axes."""
 
     name, ufunc, method = "max", "maximum", "max"
+    reduces = "max"
     axis: tuple[int, ...]
     keep: bool = False
 
@@ -198,6 +205,7 @@ class Min(Extremum):
     """Smallest element over axes."""
 
     name, ufunc, method = "min", "minimum", "min"
+    reduces = "min"
     axis: tuple[int, ...]
     keep: bool = False
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from graphc.ir import (
     Formula,
+    KernelContext,
     Notation,
     Operator,
     Sample,
@@ -56,6 +57,9 @@ class Reshape(Operator):
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
         """Only for an operand whose elements do not lie in order; otherwise it is a view."""
         return f"np.copyto({out}.reshape({w.shape(w.types[0].shape)}), {args[0]})"
+
+    def kernel(self, k: KernelContext, *args: str) -> str:
+        return args[0]
 
     @classmethod
     def samples(cls) -> list[Sample]:
@@ -128,6 +132,9 @@ class Broadcast(Operator):
             dtype = {"real": w.real, "bool": "np.bool_"}.get(w.types[0].kind, "np.int64")
             return f"np.full({w.shape(self.shape)}, {args[0]}, dtype={dtype})"
         return f"np.broadcast_to({args[0]}, {w.shape(self.shape)})"
+
+    def kernel(self, k: KernelContext, *args: str) -> str:
+        return args[0]
 
     def numpy_into(self, w: WriteContext, out: str, *args: str) -> str:
         return f"np.copyto({out}, {args[0]})"
