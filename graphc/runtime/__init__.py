@@ -31,9 +31,9 @@ from graphc.runtime.data import ColumnInfo, Table, describe, read, table_from_ar
 from graphc.runtime.errors import RunError
 from graphc.runtime.evaluation import evaluate
 from graphc.runtime.face import Array, Arrays, Module, Raw, Signature
+from graphc.runtime.failures import DivergedError, FailedError
 from graphc.runtime.folder import RunFolder
 from graphc.runtime.loop import (
-    DivergedError,
     ResumePoint,
     TrainConfig,
     initial_state,
@@ -62,6 +62,7 @@ __all__ = [
     "DivergedError",
     "EpochRecord",
     "Evaluation",
+    "FailedError",
     "Files",
     "LiveReporter",
     "Module",

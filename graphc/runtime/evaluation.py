@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from graphc.runtime.computing import computing
-from graphc.runtime.examples import Examples, load_examples
+from graphc.runtime.computing import computing, on_machine
+from graphc.runtime.device import state_for_evaluation
+from graphc.runtime.examples import Examples, load_examples, on_device
 from graphc.runtime.face import Arrays, Module, Raw
 from graphc.runtime.records import Evaluation
 
@@ -27,14 +28,24 @@ def evaluate(
 
     ``batch`` bounds the memory that the losses take, None for all at once.
     """
-    examples = load_examples(module, state, raw, part=part)
+    examples = on_device(module, load_examples(module, state, raw, part=part))
     return evaluate_examples(module, state, examples, batch)
 
 
 def evaluate_examples(
     module: Module, state: Arrays, examples: Examples, batch: int | None
 ) -> Evaluation:
-    """The same for examples that are loaded already."""
+    """The same for examples that are loaded already; the state goes to the module's device once."""
+    with on_machine():
+        there = state_for_evaluation(module, state)
+        objective, losses = _losses(module, there, examples, batch)
+        metrics = _metrics(module, there, examples)
+    return {"objective": objective, "losses": losses, "metrics": metrics}
+
+
+def _losses(
+    module: Module, state: Arrays, examples: Examples, batch: int | None
+) -> tuple[float, dict[str, float]]:
     objective = 0.0
     losses = dict.fromkeys(module.signature["losses"], 0.0)
     for arrays, count in examples.batches(batch or examples.count):
@@ -43,11 +54,7 @@ def evaluate_examples(
         objective += float(value) * count
         for name, part in parts.items():
             losses[name] += float(part) * count
-    return {
-        "objective": objective / examples.count,
-        "losses": {name: total / examples.count for name, total in losses.items()},
-        "metrics": _metrics(module, state, examples),
-    }
+    return objective / examples.count, {n: total / examples.count for n, total in losses.items()}
 
 
 def _metrics(module: Module, state: Arrays, examples: Examples) -> dict[str, Any]:

@@ -3,25 +3,34 @@
 A part that is small once prepared is prepared once, shuffled into a buffer each epoch and cut
 into slices, so that a step costs next to nothing here. A large part stays raw in memory (a byte
 image stays bytes) and is prepared batch by batch.
+
+Where a module computes on a device, a part that fits is there once for all and cut there, so that a
+step takes nothing from the host; batches of any other part are copied ahead.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from graphc.runtime.check import check_batch, check_raw, select_columns
+from graphc.runtime.computing import on_machine
+from graphc.runtime.device import Device, device_of
 from graphc.runtime.errors import RunError
 from graphc.runtime.face import Array, Arrays, Module, Raw, Signature, row_wise
 from graphc.runtime.split import Rows
 from graphc.runtime.wording import listing
 
-__all__ = ["PREPARED_LIMIT", "Batches", "Examples", "load_examples", "prepare"]
+__all__ = ["PREPARED_LIMIT", "Batches", "Examples", "load_examples", "on_device", "prepare"]
 
 PREPARED_LIMIT = 256 * 2**20
 """Bytes of prepared arrays up to which a part is prepared once."""
+
+_SHARE = 0.5
+"""Of what is free on a device, how much one part of the data may take: batches need room too."""
 
 Batches: TypeAlias = Iterator[tuple[Arrays, int]]
 """Batches, each with its number of examples."""
@@ -67,10 +76,26 @@ def load_examples(
     return _Prepared(arrays, count, _with_rows(module.signature, arrays))
 
 
+def on_device(module: Module, examples: Examples) -> Examples:
+    """The same examples for training or evaluation on the module's device, in the same order.
+
+    Ask for it when all else that stays on the device is there. Where the module computes on the
+    host they are what they were.
+    """
+    device = device_of(module)
+    if device is None:
+        return examples
+    with on_machine():
+        if isinstance(examples, _InMemory) and examples.bytes <= _SHARE * device.room():
+            return examples.placed(device)
+    return _Ahead(device, examples)
+
+
 def prepare(module: Module, state: Arrays, raw: Raw) -> Arrays:
     """The module's `prepare`; what it cannot compute on these columns is a RunError."""
     try:
-        return module.prepare(raw, state)
+        with on_machine():
+            return module.prepare(raw, state)
     except (KeyError, ValueError, TypeError, IndexError) as problem:
         shapes = listing(f"{name}: {c.dtype.name}{list(c.shape[1:])}" for name, c in raw.items())
         raise RunError(
@@ -79,17 +104,35 @@ def prepare(module: Module, state: Arrays, raw: Raw) -> Arrays:
         ) from problem
 
 
-class _Prepared:
-    """Arrays in memory; shuffling copies them into a second set, made when first needed."""
+class _InMemory(ABC):
+    """All arrays of a part, prepared."""
 
-    def __init__(self, arrays: Arrays, count: int, rows: list[str]) -> None:
+    def __init__(self, arrays: Arrays, count: int) -> None:
         self.count = count
         self._arrays = arrays
-        self._rows = rows
-        self._shuffled: Arrays | None = None
 
     def whole(self) -> Arrays:
         return self._arrays
+
+    @property
+    def bytes(self) -> int:
+        return sum(array.nbytes for array in self._arrays.values())
+
+    @abstractmethod
+    def placed(self, device: Device) -> Examples:
+        """The same on a device."""
+
+
+class _Prepared(_InMemory):
+    """Arrays in memory; shuffling copies them into a second set, made when first needed."""
+
+    def __init__(self, arrays: Arrays, count: int, rows: list[str]) -> None:
+        super().__init__(arrays, count)
+        self._rows = rows
+        self._shuffled: Arrays | None = None
+
+    def placed(self, device: Device) -> Examples:
+        return _Placed(device, device.place(self._arrays), self.count, self._rows)
 
     def batches(self, size: int) -> Batches:
         return self._slices(self._arrays, size)
@@ -98,6 +141,9 @@ class _Prepared:
         if size >= self.count:
             # One batch of all examples is the same batch in any order.
             return self.batches(size)
+        return self._in_order(order, size)
+
+    def _in_order(self, order: Rows, size: int) -> Batches:
         if self._shuffled is None:
             self._shuffled = {**self._arrays}
             self._shuffled.update({name: np.empty_like(self._arrays[name]) for name in self._rows})
@@ -119,15 +165,29 @@ class _Prepared:
             yield batch, stop - start
 
 
-class _OneByOne:
-    """Arrays in memory for a model without a batch: every example is a step."""
+class _Placed(_Prepared):
+    """Arrays on a device. An epoch takes its order there, and nothing else: a batch is gathered
+    when it is asked for, which costs the device less than a second set of all arrays would."""
 
-    def __init__(self, arrays: Arrays, count: int) -> None:
-        self.count = count
-        self._arrays = arrays
+    def __init__(self, device: Device, arrays: Arrays, count: int, rows: list[str]) -> None:
+        super().__init__(arrays, count, rows)
+        self._device = device
 
-    def whole(self) -> Arrays:
-        return self._arrays
+    def _in_order(self, order: Rows, size: int) -> Batches:
+        there = self._device.place({"order": order})["order"]
+        for start in range(0, self.count, size):
+            stop = min(start + size, self.count)
+            taken = there[start:stop]
+            batch = {name: self._arrays[name].take(taken, axis=0) for name in self._rows}
+            yield {**self._arrays, **batch}, stop - start
+
+
+class _OneByOne(_InMemory):
+    """Arrays in memory for a model without a batch: every example is a step. Numbers of rows alone
+    cut an example out, so on a device it is the same."""
+
+    def placed(self, device: Device) -> Examples:
+        return _OneByOne(device.place(self._arrays), self.count)
 
     def batches(self, size: int) -> Batches:
         return self._each(range(self.count))
@@ -138,6 +198,24 @@ class _OneByOne:
     def _each(self, rows: list[int] | range) -> Batches:
         for row in rows:
             yield {name: array[row, ...] for name, array in self._arrays.items()}, 1
+
+
+class _Ahead:
+    """Examples whose batches are copied to a device while the one before is worked on."""
+
+    def __init__(self, device: Device, examples: Examples) -> None:
+        self.count = examples.count
+        self._device = device
+        self._examples = examples
+
+    def whole(self) -> Arrays:
+        return self._examples.whole()
+
+    def batches(self, size: int) -> Batches:
+        return self._device.ahead(self._examples.batches(size))
+
+    def shuffled(self, order: Rows, size: int) -> Batches:
+        return self._device.ahead(self._examples.shuffled(order, size))
 
 
 class _Raw:

@@ -6,7 +6,7 @@ The compiler writes such modules; nothing here imports the compiler.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, SupportsFloat, TypeAlias
 
 from numpy.typing import NDArray
 
@@ -27,15 +27,25 @@ class Trainer(Protocol):
     ``converged``, whether further steps would change nothing; look with ``getattr``.
     """
 
-    def step(self, batch: Arrays) -> float:
-        """One update; the objective before it, penalties included."""
+    def step(self, batch: Arrays) -> SupportsFloat:
+        """One update; the objective before it, penalties included.
+
+        A number, or an array of no dimension on a device: reading that with ``float`` waits for
+        the device, so whoever does not show it multiplies and adds only.
+        """
 
     def state(self) -> Arrays:
-        """A copy of everything that the next step depends on."""
+        """A copy of everything that the next step depends on.
+
+        What a step on a device could not tell is raised here: FloatingPointError names the first
+        step whose objective was not finite, no update was made from it on; ValueError and
+        IndexError are of labels and indices.
+        """
 
 
 class Module(Protocol):
-    """A generated module. ``fit`` and ``restore`` may be there too; look with ``getattr``."""
+    """A generated module. ``fit`` and ``restore`` may be there too; look with ``getattr``. One that
+    computes on a device has what :class:`graphc.runtime.device.Device` says."""
 
     REAL: Any
     classes: Mapping[str, Sequence[str]]

@@ -101,8 +101,11 @@ class RunFolder:
         finally:
             os.close(descriptor)
 
-    def discard(self) -> None:
-        """Take back a folder in which nothing was saved yet; one with a checkpoint stays."""
+    def discard(self, *, begun: bool = False) -> None:
+        """Take back a folder in which nothing was saved yet; one with a checkpoint stays, unless
+        training has only ``begun`` and the checkpoint is what it began with."""
+        if begun and not self.best.exists() and not self.history():
+            self.last.unlink(missing_ok=True)
         if self.last.exists() or self.best.exists():
             return
         shutil.rmtree(self.path / "files", ignore_errors=True)

@@ -4,6 +4,9 @@ A run advances by whole epochs: the state, the best and the last checkpoint and 
 together at the end of one. Whatever stops it in between, Ctrl-C included, discards the epoch that
 had begun, and a run that is resumed equals one that was never stopped, bit for bit. For this the
 order of an epoch's examples depends on the seed and the epoch's number alone.
+
+A step on a device is not waited for: its objective is added up there and read when the epoch ends,
+and what went wrong in between is told by the trainer's state.
 """
 
 from __future__ import annotations
@@ -12,8 +15,9 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
 
 from graphc.runtime.atomic import uninterrupted
 from graphc.runtime.check import check_raw
@@ -23,11 +27,12 @@ from graphc.runtime.checkpoint import (
     not_finite,
     signature_digest,
 )
-from graphc.runtime.computing import cannot_compute, computing
+from graphc.runtime.computing import MachineError, cannot_compute, computing, on_machine
 from graphc.runtime.errors import RunError
 from graphc.runtime.evaluation import evaluate_examples
-from graphc.runtime.examples import Examples, load_examples
+from graphc.runtime.examples import Examples, load_examples, on_device
 from graphc.runtime.face import Arrays, Module, Raw, Signature, Trainer
+from graphc.runtime.failures import DivergedError, FailedError
 from graphc.runtime.folder import RunFolder
 from graphc.runtime.progress import CallReporter, Reporter, SilentReporter
 from graphc.runtime.records import (
@@ -43,7 +48,6 @@ from graphc.runtime.records import (
 from graphc.runtime.split import epoch_order
 
 __all__ = [
-    "DivergedError",
     "ResumePoint",
     "TrainConfig",
     "initial_state",
@@ -56,6 +60,10 @@ __all__ = [
 SAVE_SECONDS = 1.0
 """Epochs that are one iteration of a line search may be very short: their checkpoints are written
 that often, and when the run ends."""
+
+
+_ON_HOST = (float, int, np.number, np.ndarray)
+"""What an objective is that can be read without waiting."""
 
 
 @dataclass(frozen=True)
@@ -89,21 +97,14 @@ class ResumePoint:
     best: Best | None
 
 
-class DivergedError(RunError):
-    """Training ran into NaN or infinity. ``result`` is the run up to the last whole epoch."""
-
-    def __init__(self, message: str, help: str, result: TrainResult) -> None:
-        super().__init__(message, help)
-        self.result = result
-
-
 def initial_state(module: Module, raw_train: Raw, seed: int) -> Arrays:
     """A fresh state, the data section's constants fitted on the training part."""
     # One NaN would spoil every fitted constant, and then no message could name its row.
     check_raw(raw_train, module, part="the training part")
-    state = module.init(seed=seed)
     fit: Callable[[Raw, Arrays], Arrays] | None = getattr(module, "fit", None)
-    return state if fit is None else fit(raw_train, state)
+    with on_machine():
+        state = module.init(seed=seed)
+        return state if fit is None else fit(raw_train, state)
 
 
 def resume_point(folder: RunFolder, module: Module) -> ResumePoint:
@@ -141,7 +142,8 @@ def train(
     ``raw_*`` map columns to arrays ``[n, ...]``. To resume, pass what :func:`resume_point` gives;
     lines that the folder's history has beyond ``start_epoch`` are written again. Ctrl-C ends the
     run with the result "interrupted". RunError for data that does not fit the model and for a
-    full disk; DivergedError, a RunError, when the objective is not finite.
+    full disk; DivergedError, a RunError, when the objective is not finite; FailedError, another,
+    when memory runs out or the device fails.
     """
     reporter = _reporter(report)
     parts = _Parts(
@@ -158,6 +160,12 @@ def train(
 class _Parts:
     train: Examples
     validation: Examples | None
+
+    def on_device(self, module: Module) -> _Parts:
+        """Both where the module computes, the training part first."""
+        train = on_device(module, self.train)
+        held = self.validation
+        return _Parts(train, None if held is None else on_device(module, held))
 
 
 class _Run:
@@ -193,21 +201,17 @@ class _Run:
 
     def go(self) -> TrainResult:
         self._open_folder()
-        # A copy, because a trainer may work in the arrays that it is given.
-        with computing():
-            trainer = self.module.Trainer(
-                {name: array.copy() for name, array in self.last.items()},
-                self.batch,
-                steps_per_epoch=self.steps,
-                epochs=self.config.epochs,
-            )
         stopped: Stopped
         try:
             try:
-                self.reporter.start(self._start())
-                stopped = self._epochs(trainer)
+                with on_machine():
+                    trainer = self._trainer()
+                    self.reporter.start(self._start())
+                    stopped = self._epochs(trainer)
             except KeyboardInterrupt:
                 stopped = "interrupted"
+            except MachineError as problem:
+                raise self._failed(problem) from problem
             finally:
                 self._save()
             result = self._result(stopped)
@@ -225,6 +229,20 @@ class _Run:
         if self.start_epoch == 0:
             self.folder.save_last(self.last, self._info(self.last, 0, None, self.best))
 
+    def _trainer(self) -> Trainer:
+        """A trainer at the state to go on from, and after it, in what memory is left on the
+        device, the data."""
+        # A copy, because a trainer may work in the arrays that it is given.
+        with computing():
+            trainer = self.module.Trainer(
+                {name: array.copy() for name, array in self.last.items()},
+                self.batch,
+                steps_per_epoch=self.steps,
+                epochs=self.config.epochs,
+            )
+        self.parts = self.parts.on_device(self.module)
+        return trainer
+
     def _epochs(self, trainer: Trainer) -> Stopped:
         while self.epoch < self.config.epochs and not self.converged:
             if self._out_of_patience():
@@ -239,8 +257,9 @@ class _Run:
 
     def _one_epoch(self, trainer: Trainer) -> None:
         began = time.perf_counter()
-        objective = self._steps(trainer)
-        state = trainer.state()
+        total = self._steps(trainer)
+        state = self._state(trainer)
+        objective = float(total) / self.parts.train.count
         # A line search never goes up: of its states the last is the best, whatever rounding says.
         descends = hasattr(trainer, "converged")
         self._expect_finite(state, f"in epoch {self.epoch + 1}")
@@ -259,15 +278,16 @@ class _Run:
         self.converged = getattr(trainer, "converged", False)
         self.gradient_norm = getattr(trainer, "gradient_norm", None)
 
-    def _steps(self, trainer: Trainer) -> float:
-        """All steps of an epoch; the mean objective, weighted by examples."""
+    def _steps(self, trainer: Trainer) -> Any:
+        """All steps of an epoch; the sum of objectives, weighted by examples. It may be on a
+        device, where nothing of it has been read."""
         order = epoch_order(self.parts.train.count, self.config.seed, self.epoch)
         step = trainer.step
         tell = self.reporter.step if self.reporter.each_step else None
-        total = 0.0
+        total: Any = 0.0
         for number, (batch, count) in enumerate(self.parts.train.shuffled(order, self.batch)):
             try:
-                objective = float(step(batch))
+                objective: Any = step(batch)
             except FloatingPointError as problem:
                 # A generated trainer refuses to update from such an objective.
                 raise self._diverged(
@@ -276,16 +296,29 @@ class _Run:
                 ) from problem
             except (IndexError, ValueError) as problem:
                 raise cannot_compute(problem) from problem
-            # A difference with itself is zero for finite numbers only.
-            if objective - objective != 0.0:
-                raise self._diverged(
-                    f"the objective became {objective} in epoch {self.epoch + 1}, "
-                    f"step {number + 1} of {self.steps}"
-                )
-            total += objective * count
+            if isinstance(objective, _ON_HOST):
+                objective = float(objective)
+                # A difference with itself is zero for finite numbers only.
+                if objective - objective != 0.0:
+                    raise self._diverged(
+                        f"the objective became {objective} in epoch {self.epoch + 1}, "
+                        f"step {number + 1} of {self.steps}"
+                    )
+            total = total + objective * count
             if tell is not None:
                 tell(number + 1, objective)
-        return total / self.parts.train.count
+        return total
+
+    def _state(self, trainer: Trainer) -> Arrays:
+        """The state after an epoch; a trainer on a device tells here what its steps ran into."""
+        try:
+            return trainer.state()
+        except FloatingPointError as problem:
+            raise self._diverged(
+                f"the objective became NaN or infinite in epoch {self.epoch + 1}: {problem}"
+            ) from problem
+        except (IndexError, ValueError) as problem:
+            raise cannot_compute(problem) from problem
 
     def _validate(self, state: Arrays) -> Evaluation | None:
         if self.parts.validation is None:
@@ -330,13 +363,27 @@ class _Run:
             raise self._diverged(f"{name} has NaN or infinite values {when}")
 
     def _diverged(self, what: str) -> DivergedError:
-        kept: Path | None = self.folder.last if self.folder and self.epoch > 0 else None
-        where = f"; the state after epoch {self.epoch} is in {kept}" if kept else ""
         return DivergedError(
             what,
-            f"try a smaller learning rate, and look for extreme values in the data{where}",
+            f"try a smaller learning rate, and look for extreme values in the data{self._kept()}",
             self._result("interrupted"),
         )
+
+    def _failed(self, problem: MachineError) -> FailedError:
+        """The device is not asked for anything here: it may be gone."""
+        help = problem.help
+        if problem.memory and self.batch > 1:
+            help = f"try smaller batches than {self.batch}: --set train.batch={self.batch // 2}"
+        kept = self._kept()
+        if kept and self.folder is not None:
+            kept = f"{kept}; go on with --resume {self.folder.path}"
+        return FailedError(problem.message, help + kept, self._result("interrupted"))
+
+    def _kept(self) -> str:
+        """Where the last whole epoch is, at the end of a help."""
+        if self.folder is None or self.epoch == 0:
+            return ""
+        return f"; the state after epoch {self.epoch} is in {self.folder.last}"
 
     def _result(self, stopped: Stopped) -> TrainResult:
         return TrainResult(

@@ -12,6 +12,7 @@ import numpy as np
 
 from graphc.runtime.atomic import json_ready
 from graphc.runtime.computing import computing
+from graphc.runtime.device import state_for_evaluation
 from graphc.runtime.errors import RunError
 from graphc.runtime.examples import load_examples
 from graphc.runtime.face import Array, Arrays, Module, Raw, row_wise
@@ -43,8 +44,11 @@ def predict_table(module: Module, state: Arrays, raw: Raw, *, batch: int = _BATC
     records: list[Record] = []
     single = module.signature["batch"] is None
     columns = _columns(module, names)
+    there = state_for_evaluation(module, state)
     for arrays, _ in examples.batches(batch):
-        outputs = _predict(module, state, arrays)
+        with computing():
+            outputs = module.predict(there, arrays)
+        outputs = _restored(module, outputs, state)
         if single:
             outputs = {name: np.asarray(value)[None] for name, value in outputs.items()}
         records += _records(columns, outputs)
@@ -135,9 +139,7 @@ def _values(array: Array) -> list[Any]:
     return values
 
 
-def _predict(module: Module, state: Arrays, inputs: Arrays) -> Arrays:
-    with computing():
-        outputs = module.predict(state, inputs)
+def _restored(module: Module, outputs: Arrays, state: Arrays) -> Arrays:
     restore: Callable[[Arrays, Arrays], Arrays] | None = getattr(module, "restore", None)
     return outputs if restore is None else restore(outputs, state)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TextIO, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, SupportsFloat, TextIO, runtime_checkable
 
 from graphc.runtime.records import EpochRecord, RunStart, TrainResult
 from graphc.runtime.wording import count
@@ -31,8 +31,9 @@ class Reporter(Protocol):
     def start(self, start: RunStart) -> None:
         """Before the first step."""
 
-    def step(self, number: int, objective: float) -> None:
-        """After a step; ``number`` counts from 1 in each epoch."""
+    def step(self, number: int, objective: SupportsFloat) -> None:
+        """After a step; ``number`` counts from 1 in each epoch. The objective may be on a device:
+        ``float`` waits for it, so read only what is shown."""
 
     def epoch(self, record: EpochRecord) -> None:
         """After an epoch."""
@@ -52,7 +53,7 @@ class SilentReporter:
     def start(self, start: RunStart) -> None:
         pass
 
-    def step(self, number: int, objective: float) -> None:
+    def step(self, number: int, objective: SupportsFloat) -> None:
         pass
 
     def epoch(self, record: EpochRecord) -> None:
@@ -136,12 +137,12 @@ class LiveReporter(SilentReporter):
             "", total=self._steps, epoch=start.start_epoch + 1, objective="-"
         )
 
-    def step(self, number: int, objective: float) -> None:
+    def step(self, number: int, objective: SupportsFloat) -> None:
         now = time.monotonic()
         if now - self._drawn < _REDRAW_SECONDS or self._progress is None or self._task is None:
             return
         self._drawn = now
-        self._progress.update(self._task, completed=number, objective=_number(objective))
+        self._progress.update(self._task, completed=number, objective=_number(float(objective)))
 
     def epoch(self, record: EpochRecord) -> None:
         for line in self._table.lines(record):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphc.runtime.computing import computing
+from graphc.runtime.computing import computing, on_machine
 from graphc.runtime.errors import RunError
-from graphc.runtime.examples import load_examples
+from graphc.runtime.examples import load_examples, on_device
 from graphc.runtime.face import Arrays, Module, Raw
 from graphc.runtime.loop import TrainConfig, step_sizes
 from graphc.runtime.split import epoch_order
@@ -36,18 +36,23 @@ def replay(
             epochs=config.epochs,
         )
     yield trainer.state()
-    done = 0
-    for epoch in range(epochs):
-        order = epoch_order(examples.count, config.seed, epoch)
-        for arrays, _ in examples.shuffled(order, batch):
+    with on_machine():
+        examples = on_device(module, examples)
+        done = 0
+        for epoch in range(epochs):
+            order = epoch_order(examples.count, config.seed, epoch)
             try:
-                with computing():
-                    trainer.step(arrays)
+                for arrays, _ in examples.shuffled(order, batch):
+                    with computing():
+                        trainer.step(arrays)
+                    done += 1
+                    if done % every == 0 or done == epochs * steps:
+                        with computing():
+                            reached = trainer.state()
+                        yield reached
             except FloatingPointError as problem:
+                # On a device a step's error is told by the state after it.
                 raise RunError(
                     f"training once more ran into NaN or infinity in epoch {epoch + 1}",
                     help="the data, or the versions of NumPy, are not those of the run",
                 ) from problem
-            done += 1
-            if done % every == 0 or done == epochs * steps:
-                yield trainer.state()
