@@ -10,6 +10,7 @@ from __future__ import annotations
 from graphc.diagnostics import CompileError
 from graphc.runtime import (
     DivergedError,
+    FailedError,
     LiveReporter,
     PlainReporter,
     Reporter,
@@ -25,6 +26,7 @@ from graphc.session.scoring import Question, Scores, find_run, score
 __all__ = [
     "CompileError",
     "DivergedError",
+    "FailedError",
     "LiveReporter",
     "Model",
     "PlainReporter",

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from graphc.runtime import Arrays, Module, Raw, Record, computing, write_csv, write_json
+from graphc.runtime.device import state_for_evaluation
 from graphc.runtime.examples import load_examples
 from graphc.runtime.face import row_wise
 
@@ -24,9 +25,10 @@ def predict_arrays(module: Module, state: Arrays, raw: Raw) -> Arrays:
     rows = set(row_wise(module.signature, "outputs"))
     restore: Callable[[Arrays, Arrays], Arrays] | None = getattr(module, "restore", None)
     pieces: dict[str, list[np.ndarray]] = {}
+    there = state_for_evaluation(module, state)
     for batch, _ in examples.batches(_BATCH):
         with computing():
-            outputs = module.predict(state, batch)
+            outputs = module.predict(there, batch)
         outputs = outputs if restore is None else restore(outputs, state)
         for name, value in outputs.items():
             array = np.asarray(value)

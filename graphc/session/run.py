@@ -39,6 +39,7 @@ from graphc.session.generated import Generated
 from graphc.session.model import Model, Report
 from graphc.session.parts import DataLike, Part, data_folder, gathered, only_column
 from graphc.session.predicting import predict_arrays
+from graphc.session.targets import HOST, expect_target
 from graphc.session.texts import as_texts, read_model
 
 __all__ = ["ARRAYS", "Run", "columns_as_json", "expect_same_text", "is_run", "latest_run", "load"]
@@ -76,7 +77,7 @@ class Run:
 
     @property
     def stopped(self) -> str:
-        """``finished``, ``early``, ``interrupted``, ``diverged``, or ``unknown``."""
+        """``finished``, ``early``, ``interrupted``, ``diverged``, ``failed``, or ``unknown``."""
         return str((self.summary or {}).get("stopped", "unknown"))
 
     @property
@@ -171,7 +172,7 @@ class Run:
         )
         # The weights take their place last: a module and weights that do not fit would be worse
         # than the ones that were there.
-        with saved_weights(self.model.module, weights, self.state) as finished:
+        with saved_weights(self.model.host.module, weights, self.state) as finished:
             write_atomic(target, source.encode())
             os.replace(finished, weights)
         return weights
@@ -203,14 +204,17 @@ def load(
     *,
     data: DataLike | None = None,
     at: Mapping[str, object] | None = None,
+    target: str = HOST,
 ) -> Run:
     """The run in a folder.
 
     ``data`` is the folder that its data lie in by now, or a file or arrays in place of those that
-    it was trained on; ``at`` overrides example values.
+    it was trained on; ``at`` overrides example values. ``target`` is what its model is compiled
+    for, as in :func:`graphc.compile`: a run that one target trained goes on with any other.
 
     Raises RunError for a folder that is no run, or is damaged.
     """
+    expect_target(target)
     folder = RunFolder.open(Path(path))
     config = folder.config()
     origin = config.get("data")
@@ -226,7 +230,7 @@ def load(
     best = load_checkpoint(folder.best, model.module.signature)[0] if folder.best.exists() else last
     return Run(
         path=folder.path,
-        model=model,
+        model=model if target == HOST else model.with_target(target),
         state=best,
         last=last,
         history=folder.history(),

@@ -162,7 +162,8 @@ def show_curves(run: RunLike) -> Plot:
 def _ending(run: Run) -> str:
     """How far a run went, in words."""
     words = f"{count(len(run.history), 'epoch')}, {count(int(run.last['step']), 'step')}"
-    known = {"early": "stopped early", "interrupted": "interrupted", "diverged": "diverged"}
+    known = {"early": "stopped early"}
+    known.update({word: word for word in ("interrupted", "diverged", "failed")})
     return f"{words}, {known[run.stopped]}" if run.stopped in known else words
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from graphc import __version__
 from graphc.runtime import (
     Arrays,
     DivergedError,
+    FailedError,
     Module,
     RunError,
     RunFolder,
@@ -26,6 +28,8 @@ from graphc.runtime import (
     train,
     write_json_atomic,
 )
+from graphc.runtime.computing import MachineError
+from graphc.session.device_memory import expect_memory
 from graphc.session.masking import state_with_masks
 from graphc.session.model import Model, Report
 from graphc.session.parts import Parts
@@ -43,7 +47,8 @@ def start(
     report: Report | None,
     masks: Mapping[str, ArrayLike] | None = None,
 ) -> Run:
-    """Train from a fresh state. RunError for unfit data, DivergedError when it runs into NaN."""
+    """Train from a fresh state. RunError for unfit data, DivergedError when it runs into NaN,
+    FailedError when memory runs out or the device fails; before the first epoch nothing is kept."""
     _expect_objective(model)
     model = model if masks is None else model.with_masks()
     module, parts = model.parts()
@@ -58,6 +63,9 @@ def start(
         try:
             result = _trained(model, module, state, parts, kept, report)
             return _run(model, module, parts, kept, result, [])
+        except FailedError:
+            kept.discard(begun=True)
+            raise
         except BaseException:
             kept.discard()
             raise
@@ -122,6 +130,7 @@ def _trained(
     report: Report | None,
     **resumed: Any,
 ) -> TrainResult:
+    expect_memory(model, module, state, parts.train)
     try:
         return train(
             module,
@@ -134,9 +143,18 @@ def _trained(
             **resumed,
         )
     except DivergedError as problem:
-        if folder is not None:
-            folder.write_summary({"stopped": "diverged", "why": problem.message})
+        _record_end(folder, "diverged", problem)
         raise
+    except FailedError as problem:
+        # Without a new epoch the run is what it was.
+        if problem.result.epochs_run:
+            _record_end(folder, "failed", problem)
+        raise
+
+
+def _record_end(folder: RunFolder | None, stopped: str, problem: RunError) -> None:
+    if folder is not None:
+        folder.write_summary({**_origins(folder), "stopped": stopped, "why": problem.message})
 
 
 def train_config(model: Model) -> TrainConfig:
@@ -170,10 +188,14 @@ def _run(
     }
     if result.gradient_norm is not None:
         summary.update(converged=result.converged, gradient_norm=result.gradient_norm)
-    if result.stopped != "interrupted":
-        summary.update(held_scores(model, module, parts, result.state))
     if folder is not None:
         summary.update(_origins(folder))
+        # The run is trained whatever becomes of its scores.
+        folder.write_summary(summary)
+    if result.stopped != "interrupted":
+        with _naming(folder):
+            summary.update(held_scores(model, module, parts, result.state))
+    if folder is not None:
         folder.write_summary(summary)
     return Run(
         path=None if folder is None else folder.path,
@@ -184,6 +206,16 @@ def _run(
         summary=summary,
         origin=_origin(model.data),
     )
+
+
+@contextlib.contextmanager
+def _naming(folder: RunFolder | None) -> Iterator[None]:
+    """Where memory or the device gives out after training, say what is there."""
+    try:
+        yield
+    except MachineError as problem:
+        kept = "" if folder is None else f"; the trained run is in {folder.path}"
+        raise RunError(problem.message, help=f"{problem.help}{kept}") from problem
 
 
 def _origins(folder: RunFolder) -> dict[str, Any]:

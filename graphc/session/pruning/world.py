@@ -19,6 +19,7 @@ from graphc.numerics.vectors import Layout, Mask, Vector
 from graphc.runtime import (
     Arrays,
     DivergedError,
+    FailedError,
     Module,
     RunError,
     TrainResult,
@@ -228,17 +229,17 @@ class _WatchedTrainer:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._trainer, name)
 
-    def step(self, batch: Arrays) -> float:
+    def step(self, batch: Arrays) -> Any:
         self._network.note_step(self._trainer.state(), batch)
-        return float(self._trainer.step(batch))
+        return self._trainer.step(batch)
 
 
 @contextlib.contextmanager
 def _naming_training() -> Iterator[None]:
-    """A training that diverges is one between deletions."""
+    """A training that diverges, or that fails, is one between deletions."""
     try:
         yield
-    except DivergedError as problem:
+    except (DivergedError, FailedError) as problem:
         raise RunError(f"retraining failed: {problem.message}", help=problem.help) from problem
 
 
