@@ -26,6 +26,8 @@ def report_text(report: CostReport) -> str:
     tables = [_head(report), _rows(report), _totals(report)]
     if report.peak is not None:
         tables.append(_peak(report))
+    elif report.device_memory is not None:
+        tables.append([f"device memory, bytes: {report.device_memory:,}"])
     return "\n\n".join("\n".join(line.rstrip() for line in table) for table in tables)
 
 

@@ -71,6 +71,7 @@ class CostGroup:
 class CostReport:
     """A training step (``peak`` tells its memory), or the functions of a model that learns nothing
     (``peak`` is None: no memory is planned for them). ``dims`` are the dimensions assumed.
+    ``device_memory`` takes the place of ``peak`` where arrays lie on a device: bytes there.
 
     With a ``driver`` it is the objective and its gradients once, without memory: a step asks for
     them, and perhaps for products with the Hessian, as often as its line search needs.
@@ -84,6 +85,7 @@ class CostReport:
     groups: tuple[CostGroup, ...]
     peak: Peak | None
     driver: str = ""
+    device_memory: int | None = None
 
     @property
     def flops(self) -> int:

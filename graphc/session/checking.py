@@ -17,6 +17,7 @@ from graphc.language import parse, tree
 from graphc.model import ModelSpec, Program, Settings, elaborate, named_files
 from graphc.model.program import MASK
 from graphc.runtime import ColumnInfo, Place, RunError
+from graphc.session.targets import HOST
 
 __all__ = ["Checked", "Request", "check", "deep_recursion"]
 
@@ -32,7 +33,8 @@ class Request:
     ``products`` are the functions that the module holds on request, ``cut`` the values between
     network and loss. ``fuse`` and ``reuse`` are what a module is made with: groups, and memory
     that arrays share. ``masked`` is whether it can be pruned: its optimizers then hold a mask.
-    Without ``penalties`` those of the regularize section are left out everywhere.
+    Without ``penalties`` those of the regularize section are left out everywhere. ``target`` is
+    what the module is printed for.
     """
 
     source: Source
@@ -48,6 +50,7 @@ class Request:
     reuse: bool = True
     masked: bool = False
     penalties: bool = True
+    target: str = HOST
 
 
 @dataclass(frozen=True, eq=False)

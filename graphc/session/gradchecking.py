@@ -23,7 +23,8 @@ from graphc.session.loading import gradients_of
 from graphc.session.model import compile
 from graphc.session.parts import DataLike
 from graphc.session.tallies import GradCheck, ParameterCheck, Worst, entry_text
-from graphc.session.trial import Trial, make_trial, typical_size
+from graphc.session.targets import HOST, expect_target
+from graphc.session.trial import Trial, default_rows, make_trial, typical_size
 
 __all__ = ["gradcheck"]
 
@@ -46,6 +47,7 @@ def gradcheck(
     directions: int = 3,
     seed: int = 0,
     tolerance: float = 1e-6,
+    target: str = HOST,
 ) -> GradCheck:
     """Compare the first and second derivatives of a model with finite differences.
 
@@ -53,12 +55,16 @@ def gradcheck(
     without data see :mod:`graphc.session.trial`. First derivatives are those by every entry of a
     small parameter, and along ``directions`` random directions of a large one and by as many of
     its entries. Second derivatives are those of the whole gradient along as many random directions
-    of all parameters at once, or along every entry of a small model. RunError for a model that has
+    of all parameters at once, or along every entry of a small model. ``target`` computes
+    everything; ``auto`` is judged by a step of the batch. RunError for a model that has
     nothing to differentiate.
     """
     if not ((rows is None or rows > 0) and directions > 0 and tolerance > 0 and seed >= 0):
         raise RunError("rows, directions and tolerance must be above 0, the seed 0 or more")
+    expect_target(target)
     model = compile(path_or_text, set=set, at=at, precision="f64", data=data, products=[_PRODUCT])
+    examples = None if model.spec.batch is None else rows or default_rows(model)
+    model = model.with_target(target, batch=examples)
     trial = make_trial(model, rows=rows, seed=seed, own_examples=bool(at))
     with deep_recursion(model.spec.path):
         training, stopped = _differences_by_intent(model.checked.program.copy())
@@ -80,6 +86,7 @@ def gradcheck(
         tolerance,
         tuple(tallies.values()),
         tuple(name for name, info in model.spec.parameters.items() if info.frozen),
+        model.choice,
     )
 
 

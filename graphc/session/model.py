@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -48,6 +49,7 @@ from graphc.session.parts import (
 )
 from graphc.session.predicting import predict_arrays
 from graphc.session.products import known_products
+from graphc.session.targets import AUTO, HOST, Choice, choose_target, expect_target
 from graphc.session.texts import as_texts, read_model
 
 if TYPE_CHECKING:
@@ -70,6 +72,7 @@ def compile(
     cut: str | Sequence[str] = (),
     fuse: bool = True,
     reuse: bool = True,
+    target: str = HOST,
 ) -> Model:
     """Compile a model file, or a model text (a string with a line break).
 
@@ -82,9 +85,11 @@ def compile(
     ``cut`` names the values between network and loss, the first
     arguments of the prelude's losses by default. Without ``fuse`` nothing is grouped, without
     ``reuse`` each array of a training step has memory of its own: slower, and the same numbers up
-    to rounding. Raises CompileError for errors of the text,
+    to rounding. ``target`` is what the module is made for: ``numpy``, or ``auto`` for what
+    :meth:`Model.with_target` takes. Raises CompileError for errors of the text,
     RunError for files that cannot be read and data that do not fit.
     """
+    expect_target(target)
     source = read_model(path_or_text)
     folder = data_folder(data)
     table = gathered(data, {}) if folder is None else None
@@ -99,16 +104,22 @@ def compile(
         cut=(cut,) if isinstance(cut, str) else tuple(cut),
         fuse=fuse,
         reuse=reuse,
+        target=HOST if target == AUTO else target,
     )
-    return Model(Generated(check(request)), table)
+    model = Model(Generated(check(request)), table)
+    return model.with_target(AUTO) if target == AUTO else model
 
 
 class Model:
     """A model that has been checked. Make one with :func:`graphc.compile`."""
 
-    def __init__(self, generated: Generated, data: Table | None = None) -> None:
+    def __init__(
+        self, generated: Generated, data: Table | None = None, choice: Choice | None = None
+    ) -> None:
         self.checked = generated.checked
         self.generated = generated
+        self.choice = choice
+        """Why it is compiled for this target, where that was left to graphc."""
         self._data = data
         self._extended: dict[str, Model] = {}
         """This model with a function more, by its name."""
@@ -134,6 +145,16 @@ class Model:
         return self.checked.request.masked
 
     @property
+    def target(self) -> str:
+        """What it is compiled for."""
+        return self.checked.request.target
+
+    @cached_property
+    def host(self) -> Model:
+        """This model for the target that runs everywhere."""
+        return self if self.target == HOST else self.with_target(HOST)
+
+    @property
     def data(self) -> Table | None:
         """The data given in place of what the model names."""
         return self._data
@@ -145,12 +166,13 @@ class Model:
 
     @property
     def source(self) -> str:
-        """The generated module: plain Python that imports NumPy and nothing else."""
+        """The generated module: plain Python that imports NumPy and, for another target, its
+        library, and nothing else."""
         return self.generated.source
 
     @property
     def module(self) -> Module:
-        """The generated module, loaded."""
+        """The generated module, loaded. RunError where its target does not run here."""
         return self.generated.module
 
     def named(self, role: str) -> list[str]:
@@ -425,6 +447,21 @@ class Model:
             request, sets={**request.sets, **as_texts(sets)}, columns=self.checked.columns
         )
         return Model(Generated(check(changed)), self._data)
+
+    def with_target(self, target: str, *, training: bool = True, batch: int | None = None) -> Model:
+        """This model for another target.
+
+        ``auto`` is the accelerator that works here where the model is large enough to gain from
+        it, judged by a training step of ``batch`` examples (those of the train section by default)
+        or, without ``training``, by an evaluation; else the CPU. ``choice`` of the model says why.
+        RunError for an unknown name.
+        """
+        expect_target(target)
+        choice = None
+        if target == AUTO:
+            choice = choose_target(self.host, training=training, batch=batch)
+            target = choice.target
+        return Model(self.generated.on(target), self._data, choice)
 
     def with_masks(self) -> Model:
         """This model with a mask in the state of every optimizer: what is pruned stays at zero.

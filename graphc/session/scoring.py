@@ -12,6 +12,7 @@ from graphc.session.loading import gradients_of
 from graphc.session.model import Model, compile
 from graphc.session.parts import Part, data_folder
 from graphc.session.run import Run, is_run, latest_run, load
+from graphc.session.targets import HOST, Choice, expect_target
 
 __all__ = ["Question", "Scores", "find_run", "score"]
 
@@ -32,11 +33,13 @@ class Question:
     precision: Literal["f32", "f64"] | None = None
     init: bool = False
     gradients: bool = False
+    target: str = HOST
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The answer. ``part`` names the data in a word, ``place`` in words, ``origin`` the state."""
+    """The answer. ``part`` names the data in a word, ``place`` in words, ``origin`` the state;
+    ``choice`` is the target where that was left to graphc."""
 
     model: str
     part: str
@@ -46,6 +49,7 @@ class Scores:
     evaluation: Evaluation
     gradients: tuple[float, Arrays] | None
     run: Path | None
+    choice: Choice | None
 
     def as_json(self) -> dict[str, Any]:
         answer: dict[str, Any] = {
@@ -57,12 +61,18 @@ class Scores:
         }
         if self.gradients is not None:
             answer["penalised_objective"], answer["gradients"] = self.gradients
+        if self.choice is not None:
+            answer["target"] = self.choice.as_json()
         return answer
 
 
 def score(question: Question) -> Scores:
     """Evaluate. RunError where there is nothing to evaluate, or no data."""
+    expect_target(question.target)
     model, run = _subject(question)
+    model = model.with_target(question.target, training=False)
+    if run is not None:
+        run.model = model
     state = model.init() if run is None else run.state
     origin = "initial parameters" if run is None else f"{run.path}"
     examples_wanted = bool(question.at) or not (model.has_data or question.data)
@@ -71,16 +81,22 @@ def score(question: Question) -> Scores:
     return _on_data(question, model, run, state, origin)
 
 
-def find_run(path: str, folder: str | None = None) -> Run:
+def find_run(path: str, folder: str | None = None, *, target: str = HOST) -> Run:
     """The run in a folder, or the latest finished run of a model file. ``folder`` is the one that
-    the run's data lie in by now."""
+    the run's data lie in by now, ``target`` what predicts."""
+    expect_target(target)
     if is_run(path):
-        return load(path, data=folder)
+        return _predicting(load(path, data=folder), target)
     model = compile(path, data=folder)
     found = latest_run(model)
     if found is None:
         raise _never_trained(model)
-    return load(found, data=folder)
+    return _predicting(load(found, data=folder), target)
+
+
+def _predicting(run: Run, target: str) -> Run:
+    run.model = run.model.with_target(target, training=False)
+    return run
 
 
 def _subject(question: Question) -> tuple[Model, Run | None]:
@@ -139,6 +155,7 @@ def _at_examples(
         model.evaluate_examples(state),
         model.loss_and_gradients(state) if wanted else None,
         None if run is None else run.path,
+        model.choice,
     )
 
 
@@ -161,6 +178,7 @@ def _on_data(
         evaluation,
         _gradients(module, state, raw) if question.gradients else None,
         None if run is None else run.path,
+        model.choice,
     )
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 
+from graphc.backends.targets import load_target
 from graphc.diagnostics import Diagnostics
 from graphc.ir import print_graph
 from graphc.language import format_file, parse
 from graphc.model import Program
 from graphc.passes import EVALUATION, FORWARD, TRAINING, lower
 from graphc.runtime import RunError
-from graphc.schedule import training_text
 from graphc.session.checking import Checked, deep_recursion
+from graphc.session.generated import budget_errors
 from graphc.session.model import Model
+from graphc.session.targets import lacking_errors
 
 __all__ = ["dump_passes", "stage", "stage_names"]
 
@@ -85,15 +87,15 @@ def _after_pass(checked: Checked, name: str) -> str:
 
 
 def _schedule(model: Model) -> str:
-    from graphc.backends.numpy import plan_trainer
-
     training = model.generated.programs.training
     if training is None:
         raise RunError(
             f"{model.name} learns nothing, so no training step is planned",
             help="declare a parameter and a loss",
         )
-    return training_text(plan_trainer(model.spec, training, reuse=model.checked.request.reuse))
+    reuse = model.checked.request.reuse
+    with lacking_errors(), budget_errors():
+        return load_target(model.target).schedule_text(model.spec, training, reuse=reuse)
 
 
 def _graph_text(program: Program) -> str:

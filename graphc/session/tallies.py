@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from graphc.runtime.differences import Comparison
+from graphc.session.targets import Choice
 
 __all__ = ["GradCheck", "ParameterCheck", "Tally", "Worst", "entry_text"]
 
@@ -98,7 +99,8 @@ class ParameterCheck:
 class GradCheck:
     """What was found, and where: ``origin`` names the batch, ``moved`` how far the parameters
     were from their initial values, relative to their size; ``training`` says that training has
-    gradients of its own, which were compared too."""
+    gradients of its own, which were compared too. ``choice`` is the target where that was left to
+    graphc."""
 
     model: str
     origin: str
@@ -107,6 +109,7 @@ class GradCheck:
     tolerance: float
     parameters: tuple[ParameterCheck, ...]
     frozen: tuple[str, ...]
+    choice: Choice | None = None
 
     @property
     def ok(self) -> bool:
@@ -140,6 +143,7 @@ class GradCheck:
             "parameters": [check.as_json() for check in self.parameters],
             "frozen": list(self.frozen),
             "worst": None if worst is None else dict(vars(worst)),
+            **({} if self.choice is None else {"target": self.choice.as_json()}),
         }
 
 

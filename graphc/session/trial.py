@@ -19,7 +19,7 @@ from graphc.schedule import opened
 from graphc.session.loading import gradients_of
 from graphc.session.model import Model
 
-__all__ = ["Trial", "make_trial", "typical_size"]
+__all__ = ["Trial", "default_rows", "make_trial", "typical_size"]
 
 _MOVES = (0.05, 0.005, 0.0)
 """How far parameters are moved from their start, beside their size; less where that leaves the
@@ -52,7 +52,7 @@ def make_trial(
     such point is found.
     """
     module = model.module
-    rows = _default_rows(model) if rows is None else rows
+    rows = default_rows(model) if rows is None else rows
     random = np.random.default_rng(seed)
     for state, batch, origin in _batches(model, rows, random, own_examples):
         for moved in _MOVES:
@@ -87,7 +87,8 @@ def _batches(
             yield _under_way(state), batch, f"a batch drawn by its types, reals {kind}: {why}"
 
 
-def _default_rows(model: Model) -> int:
+def default_rows(model: Model) -> int:
+    """Rows of a batch where nobody says how many."""
     program = model.generated.programs.evaluation
     nodes = [] if program is None else list(opened(program).graph)
     each = sum(_of_one_row(node.type.size) for node in nodes if isinstance(node.type, Type))

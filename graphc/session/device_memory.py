@@ -1,0 +1,74 @@
+"""Does training fit into the memory of the device? Asked before the first step, of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from graphc.backends.targets import DeviceInfo, load_target
+from graphc.model import ModelSpec
+from graphc.runtime import Arrays, Module, RunError
+from graphc.session.footprint import largest
+from graphc.session.model import Model
+from graphc.session.sizes import training_sizes
+from graphc.session.targets import HOST, expect_device, gigabytes
+
+__all__ = ["expect_memory"]
+
+_ROUND = 64
+"""A batch that is advised is a power of two from here on, any number below."""
+
+
+def expect_memory(model: Model, module: Module, state: Arrays, raw: Arrays) -> None:
+    """RunError where training over the examples in ``raw`` takes more memory than its device has
+    free, with the batch that would fit."""
+    if model.target == HOST:
+        return
+    device = expect_device(model.target)
+    if device is None:
+        return
+    room, programs = load_target(model.target), model.generated.programs
+    sizes = training_sizes(model, module, state, raw)
+    needed = room.device_bytes(programs, sizes)
+    if needed <= device.free:
+        return
+    symbol = model.spec.batch
+
+    def takes(batch: int) -> int:
+        assert symbol is not None
+        return room.device_bytes(programs, {**sizes, symbol: batch})
+
+    batch = None if symbol is None else sizes[symbol]
+    raise RunError(
+        f"training {model.name}{_with(model.spec, batch)} takes {gigabytes(needed)} of device "
+        f"memory, {gigabytes(device.free)} are free on {device.name}",
+        help=_advice(model.spec, batch, takes, device),
+    )
+
+
+def _with(spec: ModelSpec, batch: int | None) -> str:
+    """Of what a step is, where that can be changed."""
+    if batch is None:
+        return ""
+    if spec.train.batch is None:
+        return f" with all {batch:,} examples in a batch"
+    return f" with batches of {batch:,}"
+
+
+def _advice(
+    spec: ModelSpec, batch: int | None, takes: Callable[[int], int], device: DeviceInfo
+) -> str:
+    """The batch that fits, or what else can be done."""
+    elsewhere = f"train it elsewhere: --target {HOST}"
+    if batch is None:
+        return elsewhere
+    if takes(1) > device.free:
+        return f"not even one example fits; {elsewhere}"
+    fits = _rounded(largest(batch, lambda size: takes(size) <= device.free))
+    if spec.driver is not None:
+        return f"{spec.driver.name} takes all examples at once, and {fits:,} fit; {elsewhere}"
+    return f"batches of {fits:,} fit: --set train.batch={fits}"
+
+
+def _rounded(batch: int) -> int:
+    """Down to a power of two, where that is not a large step."""
+    return batch if batch <= _ROUND else 1 << (batch.bit_length() - 1)
