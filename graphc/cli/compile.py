@@ -15,6 +15,7 @@ from graphc.cli.options import (
     output_options,
     settings_options,
     sizes_option,
+    target_option,
 )
 from graphc.cli.terminal import Terminal
 
@@ -60,6 +61,7 @@ __all__ = ["command"]
 )
 @click.option("--batch", type=int, metavar="N", help="With --report: examples in a batch.")
 @sizes_option
+@target_option
 @data_option
 @settings_options
 @json_option
@@ -78,18 +80,19 @@ def command(
     report: bool,
     batch: int | None,
     sizes: dict[str, int],
+    target: str,
     data: str | None,
     sets: dict[str, str],
     at: dict[str, str],
     precision: Precision | None,
 ) -> None:
-    """Write a model as a Python module that needs NumPy and nothing else.
+    """Write a model as a Python module that needs NumPy, or its target's library, and nothing else.
 
     Without -o it goes to standard output. A trained RUN brings its weights: -o digits.py writes
     digits.npz beside it. With --report the report takes the module's place on standard output.
     """
     from graphc import session
-    from graphc.cli.scores import show_warnings
+    from graphc.cli.scores import show_choice, show_warnings
 
     asked = _Report(batch, sizes) if report else None
     _check_usage(terminal, asked, batch is not None or bool(sizes), stop_after or dump_passes)
@@ -98,7 +101,7 @@ def command(
             raise click.UsageError("stages are those of a model file; give one instead")
         if sets or at or precision or products or data:
             raise click.UsageError("a run has settings of its own; give a model file instead")
-        _compile_run(session.load(model), out, asked, terminal)
+        _compile_run(session.load(model, target=target), out, asked, terminal)
         return
     compiled = session.compile(
         model,
@@ -110,8 +113,10 @@ def command(
         cut=cut,
         fuse=fuse,
         reuse=reuse,
+        target=target,
     )
     show_warnings(compiled, terminal)
+    show_choice(compiled.choice, terminal)
     if dump_passes or stop_after:
         _say_stages(compiled, stop_after, dump_passes, terminal)
         return
@@ -149,7 +154,8 @@ def _say_report(model: Model, asked: _Report, terminal: Terminal) -> None:
 
     found = model.report(asked.batch, asked.sizes)
     if terminal.json:
-        terminal.say_json({"ok": True, **found.as_json()})
+        chosen = {} if model.choice is None else {"target": model.choice.as_json()}
+        terminal.say_json({"ok": True, **found.as_json(), **chosen})
     else:
         terminal.say(report_text(found))
 
@@ -166,9 +172,11 @@ def _say_stages(
 
 
 def _compile_run(run: object, out: str | None, asked: _Report | None, terminal: Terminal) -> None:
+    from graphc.cli.scores import show_choice
     from graphc.session import Run
 
     assert isinstance(run, Run)
+    show_choice(run.model.choice, terminal)
     if asked is not None:
         _say_report(run.model, asked, terminal)
     elif out is None:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphc.cli.options import Precision, data_option, json_option, output_options, settings_options
+from graphc.cli.options import (
+    Precision,
+    data_option,
+    json_option,
+    output_options,
+    settings_options,
+    target_option,
+)
 from graphc.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -25,6 +32,7 @@ __all__ = ["command"]
 )
 @click.option("--gradients", is_flag=True, help="Also the gradient of every parameter.")
 @click.option("--init", is_flag=True, help="A model's initial parameters, not those of a run.")
+@target_option
 @data_option
 @settings_options
 @json_option
@@ -36,6 +44,7 @@ def command(
     part: Any,
     gradients: bool,
     init: bool,
+    target: str,
     data: str | None,
     sets: dict[str, str],
     at: dict[str, str],
@@ -57,6 +66,7 @@ def command(
         precision=precision,
         init=init,
         gradients=gradients,
+        target=target,
     )
     scores = score(question)
     if terminal.json:
@@ -66,8 +76,9 @@ def command(
 
 
 def _show(scores: Scores, terminal: Terminal) -> None:
-    from graphc.cli.scores import number, show_gradients, show_scores
+    from graphc.cli.scores import number, show_choice, show_gradients, show_scores
 
+    show_choice(scores.choice, terminal)
     if not terminal.quiet:
         terminal.say(f"{scores.model}: {scores.place}, {scores.origin}")
     show_scores({scores.part: scores.evaluation}, terminal)

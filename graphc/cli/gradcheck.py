@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from graphc.cli.options import at_option, data_option, json_option, output_options, set_option
+from graphc.cli.options import (
+    at_option,
+    data_option,
+    json_option,
+    output_options,
+    set_option,
+    target_option,
+)
 from graphc.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -44,6 +51,7 @@ __all__ = ["command"]
     show_default=True,
     help="Of the point, the directions and a batch that is drawn.",
 )
+@target_option
 @data_option
 @at_option
 @set_option
@@ -57,6 +65,7 @@ def command(
     directions: int,
     tolerance: float,
     seed: int,
+    target: str,
     data: str | None,
     at: dict[str, str],
     sets: dict[str, str],
@@ -68,6 +77,7 @@ def command(
     parameters. Points without a derivative are counted and left out. The exit status is 1 when a
     derivative is wrong.
     """
+    from graphc.cli.scores import show_choice
     from graphc.session.gradchecking import gradcheck
 
     found = gradcheck(
@@ -79,10 +89,12 @@ def command(
         directions=directions,
         seed=seed,
         tolerance=tolerance,
+        target=target,
     )
     if terminal.json:
         terminal.say_json(found.as_json())
     else:
+        show_choice(found.choice, terminal)
         _show(found, terminal)
     return 0 if found.ok else 1
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar
 
 import click
 
+from graphc.backends.targets import TARGETS
 from graphc.cli.terminal import Terminal
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "set_option",
     "settings_options",
     "sizes_option",
+    "target_option",
 ]
 
 Precision = Literal["f32", "f64"]
@@ -87,6 +89,16 @@ set_option = click.option(
     metavar="NAME=VALUE",
     callback=_pairs,
     help="Value of a hyper, or of a key as in train.epochs=5. Repeatable.",
+)
+
+target_option = click.option(
+    "--target",
+    type=click.Choice([*TARGETS, "auto"]),
+    default=next(iter(TARGETS)),
+    show_default=True,
+    help="What computes: "
+    + ", ".join(f"{target.name} ({target.library}, {target.device})" for target in TARGETS.values())
+    + ", or auto, a GPU where one works and the model is large enough to gain.",
 )
 
 

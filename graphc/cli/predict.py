@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import click
 
-from graphc.cli.options import output_options
+from graphc.cli.options import output_options, target_option
 from graphc.cli.terminal import Terminal
 
 __all__ = ["command"]
@@ -36,6 +36,7 @@ Kind = Literal["csv", "json"]
     type=click.Choice(["csv", "json"]),
     help="The ending of the output file decides, otherwise CSV.",
 )
+@target_option
 @output_options
 @click.pass_obj
 def command(
@@ -46,6 +47,7 @@ def command(
     data: str | None,
     out: str | None,
     kind: Kind | None,
+    target: str,
 ) -> None:
     """Predict for every row of FILE (.npz or .csv, or IDX for inputs made from one column).
 
@@ -53,12 +55,14 @@ def command(
     Without FILE the rows are those of the run's own data.
     """
     from graphc import session
+    from graphc.cli.scores import show_choice
 
     if file is not None and (part or data):
         raise click.UsageError("--part and --data are about the run's own data; leave FILE out")
     if data is not None and not os.path.isdir(data):
         raise click.UsageError(f"--data {data} is not a folder; for a file: predict {run} {data}")
-    found = session.find_run(run, data)
+    found = session.find_run(run, data, target=target)
+    show_choice(found.model.choice, terminal)
     records = found.records(file, part=part)
     text = session.records_text(records, kind or _kind_of(out))
     if out is None:

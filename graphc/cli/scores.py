@@ -10,8 +10,16 @@ from graphc.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from graphc.session import Model
+    from graphc.session.targets import Choice
 
-__all__ = ["number", "show_gradients", "show_scores", "show_warnings", "summary_line"]
+__all__ = [
+    "number",
+    "show_choice",
+    "show_gradients",
+    "show_scores",
+    "show_warnings",
+    "summary_line",
+]
 
 _SMALL = 6
 """Gradients with no more elements than this are shown in full."""
@@ -36,6 +44,12 @@ def show_warnings(model: Model, terminal: Terminal) -> None:
     if model.warnings.items and not terminal.quiet:
         text = render_text(model.warnings, color=terminal.color(sys.stderr))
         terminal.say_error(text + "\n")
+
+
+def show_choice(choice: Choice | None, terminal: Terminal) -> None:
+    """What `--target auto` stands for, in a line on standard error."""
+    if choice is not None and not terminal.quiet and not terminal.json:
+        terminal.say_error(choice.line)
 
 
 def show_scores(scores: Mapping[str, Mapping[str, Any]], terminal: Terminal) -> None:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphc.cli.options import Precision, data_option, json_option, output_options, settings_options
+from graphc.cli.options import (
+    Precision,
+    data_option,
+    json_option,
+    output_options,
+    settings_options,
+    target_option,
+)
 from graphc.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -23,6 +30,7 @@ INTERRUPTED = 130
 @click.option("--epochs", type=click.IntRange(min=1), help="Short for --set train.epochs=N.")
 @click.option("--resume", metavar="RUN", help="Go on with a run that stopped.")
 @click.option("--out", metavar="FOLDER", help="Keep the run here.")
+@target_option
 @data_option
 @settings_options
 @json_option
@@ -34,6 +42,7 @@ def command(
     epochs: int | None,
     resume: str | None,
     out: str | None,
+    target: str,
     data: str | None,
     sets: dict[str, str],
     at: dict[str, str],
@@ -47,11 +56,12 @@ def command(
         sets = {**sets, "train.epochs": str(epochs)}
     if resume is not None:
         _expect_resumable(model, out, {**at, **({"precision": precision} if precision else {})})
-        run = _resumed(resume, model, data, sets, terminal)
+        run = _resumed(resume, model, data, sets, target, terminal)
     elif model is None:
         raise click.UsageError("give a MODEL file, or --resume RUN")
     else:
-        run = _fresh(model, data, out, {"set": sets, "at": at, "precision": precision}, terminal)
+        settings = {"set": sets, "at": at, "precision": precision, "target": target}
+        run = _fresh(model, data, out, settings, terminal)
     return _conclude(run, terminal)
 
 
@@ -66,21 +76,29 @@ def _fresh(
     model: str, data: str | None, out: str | None, settings: dict[str, Any], terminal: Terminal
 ) -> Run:
     from graphc import session
-    from graphc.cli.scores import show_warnings
+    from graphc.cli.scores import show_choice, show_warnings
 
     if session.is_run(model):
         raise click.UsageError(f"{model} is a folder; to go on with a run: --resume {model}")
     compiled = session.compile(model, data=data, **settings)
     show_warnings(compiled, terminal)
+    show_choice(compiled.choice, terminal)
     return compiled.train(folder=out, report=_reporter(terminal))
 
 
 def _resumed(
-    path: str, model: str | None, data: str | None, sets: dict[str, str], terminal: Terminal
+    path: str,
+    model: str | None,
+    data: str | None,
+    sets: dict[str, str],
+    target: str,
+    terminal: Terminal,
 ) -> Run:
     from graphc import session
+    from graphc.cli.scores import show_choice
 
-    run = session.load(path, data=data)
+    run = session.load(path, data=data, target=target)
+    show_choice(run.model.choice, terminal)
     if model is not None:
         session.expect_same_text(run, model)
     return run.resume(set=sets, report=_reporter(terminal))
