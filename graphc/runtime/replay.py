@@ -35,7 +35,8 @@ def replay(
             steps_per_epoch=steps,
             epochs=config.epochs,
         )
-    yield trainer.state()
+        first = trainer.state()
+    yield first
     with on_machine():
         examples = on_device(module, examples)
         done = 0
