@@ -32,6 +32,7 @@ from graphc.runtime import (
     evaluate,
     write_atomic,
 )
+from graphc.runtime.computing import on_machine
 from graphc.runtime.wording import listing
 from graphc.session.checking import Request, check
 from graphc.session.generated import Generated
@@ -346,7 +347,8 @@ class Model:
                 self._extended[name] = Model(Generated(changed), self._data)
             return self._extended[name]._product(name, state, batch, *more)
         arrays = checked_batch(self.module, batch)
-        return cast(Arrays, getattr(self.module, name)(dict(state), arrays, *more))
+        with on_machine():
+            return cast(Arrays, getattr(self.module, name)(dict(state), arrays, *more))
 
     def evaluate_examples(self, state: Mapping[str, Array]) -> Evaluation:
         """Objective, losses and metrics at the example values."""

@@ -228,7 +228,8 @@ class Objective:
         module, _ = self.compiled("penalty_products")
         batch, _ = next(self.batches(1))
         rows = np.ascontiguousarray(np.atleast_2d(tangents), np.float64)
-        arrays = module.penalty_products(self.at(vector), batch, self.layout.unpack_rows(rows))
+        with computing():
+            arrays = module.penalty_products(self.at(vector), batch, self.layout.unpack_rows(rows))
         return self.layout.pack_rows(arrays)
 
     def _product(self, name: str) -> Callable[[Vector, Matrix], Matrix]:

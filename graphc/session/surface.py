@@ -22,7 +22,8 @@ from graphc.passes import run_passes
 from graphc.passes.project import Project
 from graphc.passes.regularize import Regularize
 from graphc.runtime import Arrays, Module, RunError, computing, initial_state
-from graphc.runtime.examples import Examples, load_examples
+from graphc.runtime.device import state_for_evaluation
+from graphc.runtime.examples import Examples, load_examples, on_device
 from graphc.runtime.replay import replay
 from graphc.runtime.wording import count
 from graphc.schedule import forward_report
@@ -125,7 +126,7 @@ class Objective:
     def __init__(
         self, model: Model, module: Module, state: Arrays, examples: Examples, batch: int
     ) -> None:
-        self.examples = examples
+        self.examples = on_device(module, examples)
         self._module = module
         self._state = state
         self._batch = batch
@@ -135,10 +136,11 @@ class Objective:
     def __call__(self, parameters: Vector) -> float:
         """The objective, penalties included; NaN or infinity where it has no value."""
         state = {**self._state, **_unflat(parameters, self._state, self._learned)}
+        there = state_for_evaluation(self._module, state)
         total = 0.0
         for arrays, size in self.examples.batches(self._batch):
             with computing():
-                total += float(self._module.losses(state, arrays)[0]) * size
+                total += float(self._module.losses(there, arrays)[0]) * size
         return total / self.examples.count + self._penalties(state)
 
     def _penalties(self, state: Arrays) -> float:

@@ -279,6 +279,11 @@ class TestElsewhere:
         assert device.counts["place"] == 1
         assert device.counts["state given"] == 0
 
+    def test_predictions_in_original_units(self, toy):
+        module, raw = toy.regression(), {"x": np.arange(3.0)}
+        there = predict_table(OnDevice(module), module.init(), raw)
+        assert there == predict_table(module, module.init(), raw) == [{"guess": 100.0}] * 3
+
     @pytest.mark.parametrize("free", [10**9, 10])
     def test_training_once_more(self, toy, data, free):
         state, device = initial_state(toy, data[0], seed=7), OnDevice(toy, free)

@@ -180,6 +180,11 @@ class OnDevice(types.SimpleNamespace):
         assert not any(isinstance(array, Held) for array in inputs.values())
         return self.module.predict(self.there(state), inputs)
 
+    def restore(self, outputs, state):
+        assert not any(isinstance(array, Held) for array in (*outputs.values(), *state.values()))
+        restore = getattr(self.module, "restore", None)
+        return outputs if restore is None else restore(outputs, state)
+
     def _evaluated(self, name, state, batch):
         self.fault(name)
         read = self.signature["parameters"]

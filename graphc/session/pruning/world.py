@@ -27,7 +27,7 @@ from graphc.runtime import (
     train,
 )
 from graphc.runtime.evaluation import evaluate_examples
-from graphc.runtime.examples import Examples, load_examples
+from graphc.runtime.examples import Examples, load_examples, on_device
 from graphc.runtime.replay import replay
 from graphc.session.loading import gradients_of
 from graphc.session.masking import state_with_masks
@@ -83,11 +83,12 @@ class Network:
     @cached_property
     def _held(self) -> dict[str, Examples]:
         raw = {"train": self.parts.train, "validation": self.parts.validation}
-        return {
+        loaded = {
             name: load_examples(self.module, self.state, rows, part=f"the {name} part")
             for name, rows in raw.items()
             if rows is not None
         }
+        return {name: on_device(self.module, examples) for name, examples in loaded.items()}
 
     def _weights(self, theta: Vector) -> Arrays:
         """Parameters by name, in the model's own precision."""
