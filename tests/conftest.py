@@ -6,8 +6,9 @@ import gzip
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -61,6 +62,15 @@ def graphc_process(here: Path) -> Graphc:
         )
 
     return call
+
+
+@pytest.fixture
+def cupy() -> Iterator[ModuleType]:
+    """The stand-in for CuPy, which `import cupy` finds as long as the test runs."""
+    import standin
+
+    with standin.installed() as module:
+        yield module
 
 
 @pytest.fixture
