@@ -24,7 +24,7 @@ from graphc.ops.shapes import Broadcast, Reshape
 from graphc.passes.cleanup import DeadCode
 from graphc.passes.titles import group_kind, group_title, named_lines
 
-__all__ = ["Fuse"]
+__all__ = ["Fuse", "common_domain", "domain_of"]
 
 Shape = tuple[Size, ...]
 
@@ -99,7 +99,7 @@ class _Grouping:
         chosen = self._joined(node, near)
         if chosen is None:
             stage = last + 1 if near else last
-            chosen = _Set(stage, node.id in self.backward, self._domain(node))
+            chosen = _Set(stage, node.id in self.backward, domain_of(self.graph, node))
         self._add(chosen, node)
 
     def _joined(self, node: Node, near: Sequence[int]) -> _Set | None:
@@ -112,7 +112,7 @@ class _Grouping:
         if not all(self._aligned(id, node) for id in near):
             return None
         shapes = self._shapes(node).union(*(s.shapes for s in sets))
-        domain = _common_domain([self._domain(node), *(s.domain for s in sets)], shapes)
+        domain = common_domain([domain_of(self.graph, node), *(s.domain for s in sets)], shapes)
         if domain is None:
             return None
         first, *others = sets
@@ -152,7 +152,7 @@ class _Grouping:
             return
         if not all(self._aligned(node.id, self.graph[id]) for id in readers):
             return
-        if _common_domain([target.domain], self._shapes(node)) is not None:
+        if common_domain([target.domain], self._shapes(node)) is not None:
             own.members.remove(node.id)
             self._add(target, node)
 
@@ -160,16 +160,9 @@ class _Grouping:
         """Whether a node reads nothing that a step computes, such as a draw."""
         return self.given.issuperset(node.inputs)
 
-    def _domain(self, node: Node) -> Shape:
-        """The largest shape that a node works on."""
-        if isinstance(node.op, Reduction) or node.op.rowwise:
-            shapes = [self.graph[node.inputs[0]].tensor.shape, node.tensor.shape]
-            return max(shapes, key=len)
-        return node.tensor.shape
-
     def _shapes(self, node: Node) -> set[Shape]:
         """What a node writes, and the rows that it goes through."""
-        return {node.tensor.shape, self._domain(node)}
+        return {node.tensor.shape, domain_of(self.graph, node)}
 
     def _may_fuse(self, node: Node) -> bool:
         op = node.op
@@ -231,7 +224,15 @@ def _given(order: Sequence[Node]) -> set[int]:
     return fixed | numbers | leaves
 
 
-def _common_domain(domains: Sequence[Shape], shapes: set[Shape]) -> Shape | None:
+def domain_of(graph: Graph, node: Node) -> Shape:
+    """The largest shape that a member of a group works on."""
+    if isinstance(node.op, Reduction) or node.op.rowwise:
+        shapes = [graph[node.inputs[0]].tensor.shape, node.tensor.shape]
+        return max(shapes, key=len)
+    return node.tensor.shape
+
+
+def common_domain(domains: Sequence[Shape], shapes: set[Shape]) -> Shape | None:
     """The first of the domains, the largest before, in which all the shapes are rows or totals."""
     for domain in sorted(set(domains), key=lambda d: (len(d), d[-1:] != (1,)), reverse=True):
         rows = (domain, (*domain[:-1], 1), domain[:-1], ()) if domain else ((),)
