@@ -57,12 +57,12 @@ class KernelContext:
         return self.numbers[i] if i < len(self.numbers) else None
 
     def as_kind(self, args: Sequence[str], kind: Kind, first: int = 0) -> list[str]:
-        """The operands from ``first`` on, those of another kind converted."""
+        """Some operands, of which ``first`` is the position, those of another kind converted."""
         wanted = C_TYPES[kind]
-        own = [C_TYPES[type.kind] for type in self.types[first:]]
+        own = [C_TYPES[type.kind] for type in self.types[first : first + len(args)]]
         return [
             arg if type == wanted else f"({wanted}){arg}"
-            for arg, type in zip(args[first:], own, strict=True)
+            for arg, type in zip(args, own, strict=True)
         ]
 
     def alike(self, args: Sequence[str]) -> list[str]:

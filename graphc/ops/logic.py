@@ -179,7 +179,7 @@ class Where(Elementwise):
         return f"_select({out}, {', '.join(args)})"
 
     def kernel(self, k: KernelContext, *args: str) -> str:
-        x, y = k.as_kind(args, k.result.kind, first=1)
+        x, y = k.as_kind(args[1:], k.result.kind, first=1)
         return f"{args[0]} ? {x} : {y}"
 
     def may_overwrite(self, i: int) -> bool:
