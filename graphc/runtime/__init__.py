@@ -33,13 +33,7 @@ from graphc.runtime.evaluation import evaluate
 from graphc.runtime.face import Array, Arrays, Module, Raw, Signature
 from graphc.runtime.failures import DivergedError, FailedError
 from graphc.runtime.folder import RunFolder
-from graphc.runtime.loop import (
-    ResumePoint,
-    TrainConfig,
-    initial_state,
-    resume_point,
-    train,
-)
+from graphc.runtime.loop import train
 from graphc.runtime.places import Files, Place
 from graphc.runtime.predictions import Record, predict_table, write_csv, write_json
 from graphc.runtime.progress import (
@@ -51,6 +45,7 @@ from graphc.runtime.progress import (
 )
 from graphc.runtime.records import Best, EpochRecord, Evaluation, RunStart, TrainResult
 from graphc.runtime.split import Split, epoch_order, make_split, ordered, shuffled, stratified
+from graphc.runtime.starting import ResumePoint, TrainConfig, initial_state, resume_point
 
 __all__ = [
     "Array",

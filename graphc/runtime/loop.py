@@ -11,29 +11,23 @@ and what went wrong in between is told by the trainer's state.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from graphc.runtime.atomic import uninterrupted
-from graphc.runtime.check import check_raw
-from graphc.runtime.checkpoint import (
-    CheckpointInfo,
-    load_checkpoint,
-    not_finite,
-    signature_digest,
-)
+from graphc.runtime.checkpoint import not_finite
 from graphc.runtime.computing import MachineError, cannot_compute, computing, on_machine
 from graphc.runtime.errors import RunError
 from graphc.runtime.evaluation import evaluate_examples
 from graphc.runtime.examples import Examples, load_examples, on_device
-from graphc.runtime.face import Arrays, Module, Raw, Signature, Trainer
+from graphc.runtime.face import Arrays, Module, Raw, Trainer
 from graphc.runtime.failures import DivergedError, FailedError
 from graphc.runtime.folder import RunFolder
+from graphc.runtime.keeping import Keeper
 from graphc.runtime.progress import CallReporter, Reporter, SilentReporter
 from graphc.runtime.records import (
     Best,
@@ -46,81 +40,12 @@ from graphc.runtime.records import (
     watched_value,
 )
 from graphc.runtime.split import epoch_order
+from graphc.runtime.starting import TrainConfig, step_sizes
 
-__all__ = [
-    "ResumePoint",
-    "TrainConfig",
-    "initial_state",
-    "resume_point",
-    "step_sizes",
-    "train",
-]
-
-
-SAVE_SECONDS = 1.0
-"""Epochs that are one iteration of a line search may be very short: their checkpoints are written
-that often, and when the run ends."""
-
+__all__ = ["train"]
 
 _ON_HOST = (float, int, np.number, np.ndarray)
 """What an objective is that can be read without waiting."""
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How long and on what terms.
-
-    ``batch`` None takes all examples at once; ``patience`` None never stops early. The watched
-    value is the validation objective without penalties, or the loss or metric named ``watch``;
-    ``mode`` tells which direction is better.
-    """
-
-    epochs: int
-    batch: int | None = None
-    seed: int = 0
-    patience: int | None = None
-    watch: str | None = None
-    mode: Literal["min", "max"] = "min"
-
-    def __post_init__(self) -> None:
-        _at_least("epochs", self.epochs, 0)
-        _at_least("batch", self.batch, 1)
-        _at_least("patience", self.patience, 1)
-
-
-@dataclass(frozen=True)
-class ResumePoint:
-    """Where a stopped run goes on: after ``epoch`` whole epochs, from ``state``."""
-
-    state: Arrays
-    epoch: int
-    best: Best | None
-
-
-def initial_state(module: Module, raw_train: Raw, seed: int) -> Arrays:
-    """A fresh state, the data section's constants fitted on the training part."""
-    # One NaN would spoil every fitted constant, and then no message could name its row.
-    check_raw(raw_train, module, part="the training part")
-    fit: Callable[[Raw, Arrays], Arrays] | None = getattr(module, "fit", None)
-    with on_machine():
-        state = module.init(seed=seed)
-        return state if fit is None else fit(raw_train, state)
-
-
-def resume_point(folder: RunFolder, module: Module) -> ResumePoint:
-    """Where the run in a folder goes on. RunError when its checkpoints do not fit the model."""
-    state, info = load_checkpoint(folder.last, module.signature)
-    best = None
-    if info.best_value is not None:
-        kept, _ = load_checkpoint(folder.best, module.signature)
-        best = Best(info.best_epoch, info.best_value, kept)
-    return ResumePoint(state, info.epoch, best)
-
-
-def step_sizes(signature: Signature, count: int, batch: int | None) -> tuple[int, int]:
-    """Examples in a step, and steps in an epoch of ``count`` examples."""
-    size = 1 if signature["batch"] is None else min(batch or count, count)
-    return size, math.ceil(count / size)
 
 
 def train(
@@ -138,9 +63,9 @@ def train(
     """Train from ``state`` until ``config.epochs`` epochs are done in all, or it stops early, or
     the trainer says that it has converged.
 
-    ``state`` has its fitted constants already (see :func:`initial_state`); it is not changed.
-    ``raw_*`` map columns to arrays ``[n, ...]``. To resume, pass what :func:`resume_point` gives;
-    lines that the folder's history has beyond ``start_epoch`` are written again. Ctrl-C ends the
+    ``state`` has its fitted constants already, see ``initial_state``; it is not changed. ``raw_*``
+    map columns to arrays ``[n, ...]``. To resume, pass what ``resume_point`` gives; lines that the
+    folder's history has beyond ``start_epoch`` are written again. Ctrl-C ends the
     run with the result "interrupted". RunError for data that does not fit the model and for a
     full disk; DivergedError, a RunError, when the objective is not finite; FailedError, another,
     when memory runs out or the device fails.
@@ -185,7 +110,7 @@ class _Run:
         self.module = module
         self.parts = parts
         self.config = config
-        self.folder = folder
+        self.keeper = Keeper(folder, module, self._watch(), best)
         self.reporter = reporter
         self.start_epoch = start_epoch
         self.best = best
@@ -194,13 +119,11 @@ class _Run:
         self.history: list[EpochRecord] = []
         self.gradient_norm: float | None = None
         self.converged = False
-        self.saved_best = best.epoch if best else 0
-        self.unsaved: EpochRecord | None = None
-        self.saved = time.perf_counter()
         self.batch, self.steps = step_sizes(module.signature, parts.train.count, config.batch)
 
     def go(self) -> TrainResult:
-        self._open_folder()
+        self._expect_finite(self.last, "at the start")
+        self.keeper.begin(self.last, self.start_epoch, self.best)
         stopped: Stopped
         try:
             try:
@@ -213,21 +136,12 @@ class _Run:
             except MachineError as problem:
                 raise self._failed(problem) from problem
             finally:
-                self._save()
+                self.keeper.save()
             result = self._result(stopped)
             self.reporter.finish(result)
         finally:
             self.reporter.close()
         return result
-
-    def _open_folder(self) -> None:
-        """Make the folder agree with the state that training starts from."""
-        self._expect_finite(self.last, "at the start")
-        if self.folder is None:
-            return
-        self.folder.rewind(self.start_epoch)
-        if self.start_epoch == 0:
-            self.folder.save_last(self.last, self._info(self.last, 0, None, self.best))
 
     def _trainer(self) -> Trainer:
         """A trainer at the state to go on from, and after it, in what memory is left on the
@@ -328,34 +242,14 @@ class _Run:
     def _commit(self, record: EpochRecord, state: Arrays, *, seldom: bool) -> None:
         """Take an epoch into the run; with ``seldom`` its checkpoints may be written later."""
         with uninterrupted():
-            if self.folder is not None:
-                self.folder.append_epoch(record.as_json())
+            self.keeper.append(record)
             if record.best:
                 self.best = Best(record.epoch, record.value, state)
             self.last = state
             self.epoch = record.epoch
             self.history.append(record)
-            self.unsaved = record
-            if not seldom or time.perf_counter() - self.saved >= SAVE_SECONDS:
-                self._save()
+            self.keeper.take(record, state, self.best, seldom=seldom)
         self.reporter.epoch(record)
-
-    def _save(self) -> None:
-        """Write the checkpoints of the newest epoch, where that has not been done. `last` comes
-        after all else: a run that is killed before it repeats the epochs since the one before when
-        it is resumed, and writes the same again."""
-        record, self.unsaved, self.saved = self.unsaved, None, time.perf_counter()
-        if self.folder is None or record is None:
-            return
-        best = self.best
-        with uninterrupted():
-            if best is not None and best.epoch > self.saved_best:
-                self.saved_best = best.epoch
-                info = self._info(best.state, best.epoch, best.value, best)
-                self.folder.save_best(best.state, info)
-            self.folder.save_last(
-                self.last, self._info(self.last, record.epoch, record.value, best)
-            )
 
     def _expect_finite(self, state: Arrays, when: str) -> None:
         name = not_finite(state, self.module.signature)
@@ -363,9 +257,10 @@ class _Run:
             raise self._diverged(f"{name} has NaN or infinite values {when}")
 
     def _diverged(self, what: str) -> DivergedError:
+        kept = self.keeper.kept(self.epoch)
         return DivergedError(
             what,
-            f"try a smaller learning rate, and look for extreme values in the data{self._kept()}",
+            f"try a smaller learning rate, and look for extreme values in the data{kept}",
             self._result("interrupted"),
         )
 
@@ -374,16 +269,8 @@ class _Run:
         help = problem.help
         if problem.memory and self.batch > 1:
             help = f"try smaller batches than {self.batch}: --set train.batch={self.batch // 2}"
-        kept = self._kept()
-        if kept and self.folder is not None:
-            kept = f"{kept}; go on with --resume {self.folder.path}"
-        return FailedError(problem.message, help + kept, self._result("interrupted"))
-
-    def _kept(self) -> str:
-        """Where the last whole epoch is, at the end of a help."""
-        if self.folder is None or self.epoch == 0:
-            return ""
-        return f"; the state after epoch {self.epoch} is in {self.folder.last}"
+        help += self.keeper.kept(self.epoch, resume=True)
+        return FailedError(problem.message, help, self._result("interrupted"))
 
     def _result(self, stopped: Stopped) -> TrainResult:
         return TrainResult(
@@ -396,21 +283,6 @@ class _Run:
             stopped=stopped,
             gradient_norm=self.gradient_norm,
             converged=self.converged,
-        )
-
-    def _info(
-        self, state: Arrays, epoch: int, value: float | None, best: Best | None
-    ) -> CheckpointInfo:
-        return CheckpointInfo(
-            model=self.module.signature["model"],
-            signature=signature_digest(self.module.signature),
-            epoch=epoch,
-            step=int(state["step"]),
-            watch=self._watch(),
-            value=value,
-            best_epoch=best.epoch if best else 0,
-            best_value=best.value if best else None,
-            classes={name: list(names) for name, names in self.module.classes.items()},
         )
 
     def _watch(self) -> str:
@@ -455,8 +327,3 @@ def _expect_watchable(module: Module, config: TrainConfig, parts: _Parts) -> Non
             f"watch = {config.watch} needs a validation part, and this run has none",
             help="give the split a validation part, or leave watch out",
         )
-
-
-def _at_least(name: str, value: int | None, least: int) -> None:
-    if value is not None and value < least:
-        raise RunError(f"{name} = {value} is too small", help=f"give {name} = {least} or more")

@@ -12,8 +12,8 @@ from graphc.runtime.computing import computing, on_machine
 from graphc.runtime.errors import RunError
 from graphc.runtime.examples import load_examples, on_device
 from graphc.runtime.face import Arrays, Module, Raw
-from graphc.runtime.loop import TrainConfig, step_sizes
 from graphc.runtime.split import epoch_order
+from graphc.runtime.starting import TrainConfig, step_sizes
 
 __all__ = ["replay"]
 

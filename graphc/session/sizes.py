@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from graphc.runtime import Arrays, Module, RunError, initial_state
 from graphc.runtime.examples import load_examples
-from graphc.runtime.loop import step_sizes
+from graphc.runtime.starting import step_sizes
 from graphc.runtime.wording import listing
 
 if TYPE_CHECKING:
