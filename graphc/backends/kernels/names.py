@@ -1,4 +1,4 @@
-"""Names in C: ASCII, nothing that means something to C++, CUDA or a header, never twice the same."""
+"""Names in C: ASCII, unique, none that means something to C++, CUDA or a header."""
 
 from __future__ import annotations
 
