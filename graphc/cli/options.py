@@ -91,9 +91,11 @@ set_option = click.option(
     help="Value of a hyper, or of a key as in train.epochs=5. Repeatable.",
 )
 
+TARGET = click.Choice([*TARGETS, "auto"])
+
 target_option = click.option(
     "--target",
-    type=click.Choice([*TARGETS, "auto"]),
+    type=TARGET,
     default=next(iter(TARGETS)),
     show_default=True,
     help="What computes: "

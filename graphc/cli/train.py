@@ -122,7 +122,10 @@ def _conclude(run: Run, terminal: Terminal) -> int:
 
     interrupted = run.stopped == "interrupted"
     if terminal.json:
-        terminal.say_json({"ok": not interrupted, "run": str(run.path), **(run.summary or {})})
+        choice = run.model.choice
+        chosen = {} if choice is None else {"target": choice.as_json()}
+        told = {"ok": not interrupted, "run": str(run.path), **(run.summary or {}), **chosen}
+        terminal.say_json(told)
     elif interrupted:
         done = run.history[-1]["epoch"] if run.history else 0
         terminal.say_error(

@@ -427,7 +427,7 @@ class Model:
             place=replace(request.place, folder=folder),
             columns=None if self._data is not None else request.columns,
         )
-        return Model(Generated(check(changed)))
+        return Model(Generated(check(changed)), None, self.choice)
 
     def with_data(self, table: Table | None) -> Model:
         """This model with other data, compiled for their shapes and classes."""
@@ -436,9 +436,9 @@ class Model:
         columns = table.describe()
         read = [columns.get(name) for name in self.spec.data.columns]
         if None in read or not differ(self.spec, self.checked.columns, columns):
-            return Model(self.generated, table)
+            return Model(self.generated, table, self.choice)
         changed = replace(self.checked.request, columns=columns)
-        return Model(Generated(check(changed)), table)
+        return Model(Generated(check(changed)), table, self.choice)
 
     def with_sets(self, sets: Mapping[str, object]) -> Model:
         """This model with more settings than it was compiled with."""
@@ -448,7 +448,7 @@ class Model:
         changed = replace(
             request, sets={**request.sets, **as_texts(sets)}, columns=self.checked.columns
         )
-        return Model(Generated(check(changed)), self._data)
+        return Model(Generated(check(changed)), self._data, self.choice)
 
     def with_target(self, target: str, *, training: bool = True, batch: int | None = None) -> Model:
         """This model for another target.
@@ -473,4 +473,4 @@ class Model:
         if self.masked:
             return self
         changed = replace(self.checked.request, masked=True, columns=self.checked.columns)
-        return Model(Generated(check(changed)), self._data)
+        return Model(Generated(check(changed)), self._data, self.choice)

@@ -65,17 +65,12 @@ def lacking_errors() -> Iterator[None]:
         yield
     except LackingError as problem:
         diagnostics = Diagnostics()
-        span = problem.span
-        notes = [problem.why] if problem.why else []
-        if span is not None and span.source.prelude:
-            notes.append(f"it is used in the prelude, {span.source.name}:{span.line}")
-            span = None
         diagnostics.error(
             "E701",
             f"the target {problem.target} has no operator {problem.operator}",
-            span,
+            problem.span,
             label="needed here",
-            notes=tuple(notes),
+            notes=(problem.why,) if problem.why else (),
             help=f"compile it for another target: --target {HOST}",
         )
         raise CompileError(diagnostics) from problem
