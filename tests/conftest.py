@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -106,3 +107,18 @@ def write_idx() -> Callable[[Path, np.ndarray], Path]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """One flag for every golden file; read the diff before you commit it."""
     parser.addoption("--update-goldens", action="store_true", help="rewrite expected outputs")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test that is marked ``gpu`` is skipped, with the reason, where none works."""
+    if item.get_closest_marker("gpu") is not None and (reason := _no_gpu()):
+        pytest.skip(reason)
+
+
+@cache
+def _no_gpu() -> str:
+    """Why no GPU can be used; empty where one can."""
+    sys.path.append(str(ROOT / "tools"))
+    from gpu_check.device import problem
+
+    return problem()
