@@ -129,3 +129,10 @@ def outputs_of(kernel: Kernel) -> Iterator[int]:
     yield from kernel.main.outputs
     if kernel.total is not None:
         yield from kernel.total.outputs
+
+
+def kernel_of(graph: Graph, ids: list[int], results: list[int], name: str) -> Kernel:
+    """A kernel of nodes of a graph that stands alone, its leaves given as arrays."""
+    how = classify(ordered(graph, results))
+    names = {node.id: node.name or f"{node.op.name}{node.id}" for node in graph}
+    return print_kernel(graph, ids, results, how=how, names=names, name=name, title=name)
