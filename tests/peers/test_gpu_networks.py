@@ -12,7 +12,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "tools"))
 
-from gpu_check.benchmarks import check_network
+from gpu_check.benchmarks import AGREE, COMPARED, check_network
 from gpu_check.inputs import batch_for
 from gpu_check.peers import NETWORKS, torch_step
 from gpu_check.prepared import NETWORKS as FOLDER
@@ -32,8 +32,8 @@ def test_same_losses(name):
     trainer = module.Trainer(state, network.batch)
     names = list(module.signature["parameters"])
     step = torch_step(torch, network, state, names, batch, device="cpu")
-    for _ in range(5):
-        assert float(step()) == pytest.approx(float(trainer.step(batch)), rel=2e-5)
+    for _ in range(COMPARED):
+        assert float(step()) == pytest.approx(float(trainer.step(batch)), rel=AGREE)
 
 
 def test_rows_of_a_network():
