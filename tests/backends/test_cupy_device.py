@@ -12,6 +12,7 @@ import sys
 from types import ModuleType, SimpleNamespace
 
 import pytest
+import standin
 
 from graphc.backends.cupy.device import find_device
 from graphc.backends.targets import DeviceInfo, NoDeviceError
@@ -314,3 +315,13 @@ def test_the_compiler_imports_no_cupy(root):
         "assert not any(name.split('.')[0] == 'cupy' for name in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True, timeout=60)
+
+
+def test_the_stand_in_is_a_device_and_looking_transfers_nothing():
+    with standin.installed() as made:
+        assert find_device().name == "Stand-in"
+        assert (made.counts.to_device, made.counts.to_host) == ([], [])
+        made.set_memory(5 * GIB)
+        assert (find_device().total, find_device().free) == (5 * GIB, 5 * GIB)
+        made.no_device()
+        assert refusal()[0] == "there is no NVIDIA GPU"
