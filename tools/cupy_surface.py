@@ -51,9 +51,12 @@ def surface() -> dict[str, Any]:
     return {
         "versions": {"cupy": cupy.__version__, "numpy": numpy.__version__},
         "cupy": names(cupy),
-        "cupy.cuda": names(cupy.cuda),
+        "cupy.cuda": names(cupy.cuda) | libraries(),
+        "cupy.cuda.driver": names(cupy.cuda.driver),
         "cupy.cuda.memory": names(cupy.cuda.memory),
+        "cupy.cuda.nvrtc": names(cupy.cuda.nvrtc),
         "cupy.cuda.runtime": names(cupy.cuda.runtime),
+        "cupy.cuda.stream": names(cupy.cuda.stream),
         "cupy.lib.stride_tricks": names(cupy.lib.stride_tricks),
         "cupy.linalg": names(cupy.linalg),
         "classes": {name: members(cls) for name, cls in sorted(CUDA_CLASSES.items())},
@@ -70,6 +73,20 @@ def names(module: ModuleType) -> dict[str, str]:
         for name in sorted(vars(module))
         if not name.startswith("_") and name not in ("annotations", "contextlib", "warnings")
     }
+
+
+def libraries() -> dict[str, str]:
+    """Modules of `cupy.cuda` that are loaded when they are first asked for."""
+    found = {}
+    for name in ("cublas", "cufft", "curand", "cusolver", "cusparse", "cutensor", "nccl"):
+        try:
+            getattr(cupy.cuda, name)
+        except AttributeError:
+            continue
+        except ImportError:  # it is a module, its library is not installed
+            pass
+        found[name] = "module"
+    return found
 
 
 def kind_of(name: str, thing: Any) -> str:
@@ -101,7 +118,7 @@ def parameters(function: Any, name: str) -> str:
         if each.default is not each.empty and not isinstance(each.default, LITERALS):
             each = each.replace(default=...)
         parts.append(each.replace(annotation=each.empty))
-    return str(inspect.Signature(parts)).strip("()").replace("Ellipsis", "...")
+    return str(inspect.Signature(parts))[1:-1].replace("Ellipsis", "...")
 
 
 def from_docstring(function: Any, name: str) -> str:

@@ -44,14 +44,16 @@ from types import ModuleType
 
 from .device import DEVICE
 from .errors import StreamOrderError, UndefinedResultError
-from .modules import modules
+from .modules import Module, modules
 
 __all__ = ["StreamOrderError", "UndefinedResultError", "installed"]
 
 
 @contextmanager
 def installed() -> Iterator[ModuleType]:
-    """`import cupy` finds the stand-in, as after a start: nothing held or counted."""
+    """`import cupy` finds the stand-in, as after a start: nothing held or counted. Not nested."""
+    if isinstance(sys.modules.get("cupy"), Module):
+        raise RuntimeError("the stand-in is installed already")
     before = {name: sys.modules.pop(name) for name in list(sys.modules) if _is_cupys(name)}
     made = modules()
     DEVICE.start()

@@ -214,7 +214,8 @@ def view_of(array: ndarray, a: np.ndarray) -> ndarray:
 def wrapped(result: Any, operands: list[ndarray]) -> Any:
     """What NumPy gave, on the device; tuples and lists of arrays too."""
     if isinstance(result, tuple | list):
-        return type(result)(wrapped(each, operands) for each in result)
+        made = [wrapped(each, operands) for each in result]
+        return made if isinstance(result, list) else tuple(made)
     a = np.asarray(result)
     for operand in operands:
         if a.size and np.may_share_memory(a, operand._a):

@@ -9,10 +9,11 @@ from .errors import CUDARuntimeError
 from .memory import PinnedMemoryPointer, PinnedMemoryPool
 from .streams import Event, Stream, device_synchronized, elapsed
 
-__all__ = ["CUDA", "RUNTIME", "Device"]
+__all__ = ["CUDA", "NVRTC", "RUNTIME", "Device"]
 
 NAME = b"Stand-in"
 ATTRIBUTES = {"MaxThreadsPerBlock": 1024, "MultiProcessorCount": 132, "WarpSize": 32}
+ARCHITECTURES = (50, 60, 70, 75, 80, 86, 89, 90, 100, 120)
 DRIVER_VERSION = RUNTIME_VERSION = 12090
 
 
@@ -144,6 +145,14 @@ def get_local_runtime_version() -> int:
     return RUNTIME_VERSION
 
 
+def getVersion() -> tuple[int, int]:
+    return RUNTIME_VERSION // 1000, RUNTIME_VERSION % 1000 // 10
+
+
+def getSupportedArchs() -> tuple[int, ...]:
+    return ARCHITECTURES
+
+
 RUNTIME = [
     deviceSynchronize, driverGetVersion, getDevice, getDeviceCount, getDeviceProperties, memGetInfo,
     runtimeGetVersion,
@@ -152,3 +161,4 @@ CUDA = [
     alloc_pinned_memory, get_current_stream, get_device_id, get_elapsed_time,
     get_local_runtime_version, is_available,
 ]  # fmt: skip
+NVRTC = [getSupportedArchs, getVersion]

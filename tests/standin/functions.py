@@ -73,6 +73,11 @@ def broadcast_to(array, shape):
     return view_of(device_array(array), np.broadcast_to(array._a, shape))
 
 
+def broadcast_arrays(*args):
+    common = np.broadcast_shapes(*(device_array(each).shape for each in args))
+    return [broadcast_to(each, common) for each in args]
+
+
 def as_strided(x, shape=None, strides=None):
     """CuPy does not look where the view ends; the stand-in does."""
     from .memory import MemoryPointer
@@ -164,6 +169,7 @@ def ndim(a):
 
 
 FUNCTIONS = [
-    broadcast_to, concatenate, copyto, dot, einsum, flatnonzero, get_array_module, matmul, ndim,
-    pad, put_along_axis, ravel_multi_index, shape, size, take, take_along_axis, where,
+    broadcast_arrays, broadcast_to, concatenate, copyto, dot, einsum, flatnonzero,
+    get_array_module, matmul, ndim, pad, put_along_axis, ravel_multi_index, shape, size, take,
+    take_along_axis, where,
 ]  # fmt: skip

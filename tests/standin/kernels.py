@@ -105,6 +105,8 @@ class RawKernel:
         if isinstance(value, ndarray | np.ndarray):
             raise TypeError(f"{here} is a number, given an array")
         number = _by_value(value)
+        if number.dtype == np.int64 and dtype is np.uint64:
+            return dtype(int(number) % 2**64)  # the same eight bytes
         if number.dtype != dtype:
             raise TypeError(f"{here} is {np.dtype(dtype)}, given {number.dtype}")
         return number

@@ -15,14 +15,12 @@ from .surface import SURFACE, bound
 __all__ = ["MAPPED", "MAPPED_LINALG", "OF_METHODS"]
 
 NAMES = """
-allclose around array_equal atleast_1d atleast_2d average bincount broadcast_arrays column_stack
+allclose around array_equal atleast_1d atleast_2d average bincount column_stack
 count_nonzero cross diag diff expand_dims flip fliplr flipud hstack inner isclose kron linspace
 median meshgrid moveaxis nan_to_num outer ptp repeat reshape roll rollaxis rot90 round searchsorted
 split stack tensordot tile trace transpose tri tril triu vdot vstack
 """
 LINALG = "cholesky det eigh eigvalsh inv norm pinv qr slogdet solve svd"
-RENAMED = {"newshape": "shape"}
-"""Parameters with another name in NumPy."""
 
 METHODS = """
 all any argmax argmin argsort cumprod cumsum diagonal max mean min nonzero prod ravel squeeze std
@@ -37,7 +35,7 @@ def _mapped(module: str, name: str, function: Any) -> Any:
         positional, named = bound(name, text, args, kwargs)
         found: list[ndarray] = []
         positional = [unwrapped(each, found) for each in positional]
-        named = {RENAMED.get(key, key): unwrapped(value, found) for key, value in named.items()}
+        named = {key: unwrapped(value, found) for key, value in named.items()}
         if not found and name not in ("linspace", "tri"):
             raise TypeError(f"{module}.{name} without an array on the device")
         with np.errstate(all="ignore"):

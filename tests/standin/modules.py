@@ -10,7 +10,7 @@ import numpy as np
 
 from . import creation, functions, operators
 from .array import ndarray
-from .cuda import CUDA, RUNTIME, Device
+from .cuda import CUDA, NVRTC, RUNTIME, Device
 from .device import DEVICE
 from .errors import CUDADriverError, CUDARuntimeError, OutOfMemoryError
 from .functions import as_strided
@@ -21,7 +21,7 @@ from .streams import Event, Stream
 from .surface import SURFACE, missing
 from .ufuncs import UFUNCS, ufunc
 
-__all__ = ["modules"]
+__all__ = ["Module", "modules"]
 
 assert operators
 
@@ -32,19 +32,21 @@ _PINNED = {"PinnedMemoryPointer": PinnedMemoryPointer, "PinnedMemoryPool": Pinne
 
 def modules() -> dict[str, ModuleType]:
     """The modules by name, new ones, for `sys.modules`."""
-    runtime = {**_named(RUNTIME), "CUDARuntimeError": CUDARuntimeError}
+    runtime = {**_named(RUNTIME), "CUDARuntimeError": CUDARuntimeError, "is_hip": False}
     memory = {**_MEMORY, "OutOfMemoryError": OutOfMemoryError, "CUDARuntimeError": CUDARuntimeError}
     cuda = {**_named(CUDA), **_STREAMS, **_MEMORY, **_PINNED, "Device": Device}
     made = {
         "cupy": _Top("cupy", _top()),
-        "cupy.cuda": _Module("cupy.cuda", cuda),
-        "cupy.cuda.driver": _Module("cupy.cuda.driver", {"CUDADriverError": CUDADriverError}),
-        "cupy.cuda.memory": _Module("cupy.cuda.memory", memory),
-        "cupy.cuda.runtime": _Module("cupy.cuda.runtime", runtime),
-        "cupy.cuda.stream": _Module("cupy.cuda.stream", dict(_STREAMS)),
-        "cupy.lib": _Module("cupy.lib", {}),
-        "cupy.lib.stride_tricks": _Module("cupy.lib.stride_tricks", {"as_strided": as_strided}),
-        "cupy.linalg": _Module(
+        "cupy.cuda": Module("cupy.cuda", cuda),
+        "cupy.cuda.cublas": Module("cupy.cuda.cublas", {}),
+        "cupy.cuda.driver": Module("cupy.cuda.driver", {"CUDADriverError": CUDADriverError}),
+        "cupy.cuda.memory": Module("cupy.cuda.memory", memory),
+        "cupy.cuda.nvrtc": Module("cupy.cuda.nvrtc", _named(NVRTC)),
+        "cupy.cuda.runtime": Module("cupy.cuda.runtime", runtime),
+        "cupy.cuda.stream": Module("cupy.cuda.stream", dict(_STREAMS)),
+        "cupy.lib": Module("cupy.lib", {}),
+        "cupy.lib.stride_tricks": Module("cupy.lib.stride_tricks", {"as_strided": as_strided}),
+        "cupy.linalg": Module(
             "cupy.linalg", {**MAPPED_LINALG, "LinAlgError": np.linalg.LinAlgError}
         ),
     }
@@ -55,7 +57,7 @@ def modules() -> dict[str, ModuleType]:
     return made
 
 
-class _Module(ModuleType):
+class Module(ModuleType):
     """A module that says of a name that is not there whether CuPy has it."""
 
     def __init__(self, name: str, contents: dict[str, Any]) -> None:
@@ -66,7 +68,7 @@ class _Module(ModuleType):
         raise missing(self.__name__, name)
 
 
-class _Top(_Module):
+class _Top(Module):
     """`cupy` itself, with what tests ask the stand-in."""
 
     @property
