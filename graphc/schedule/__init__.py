@@ -25,9 +25,15 @@ from graphc.schedule.report import (
     forward_report,
     training_report,
 )
-from graphc.schedule.roots import Selection, update_groups
+from graphc.schedule.roots import Selection, step_roots, update_groups
 from graphc.schedule.text import plan_text, training_text
-from graphc.schedule.training import TILE, TrainingPlan, UpdatePlan, likely_sizes
+from graphc.schedule.training import (
+    TILE,
+    TrainingPlan,
+    UpdatePlan,
+    likely_sizes,
+    update_plans,
+)
 
 __all__ = [
     "TILE",
@@ -60,7 +66,9 @@ __all__ = [
     "plan_training",
     "plan_update",
     "size_value",
+    "step_roots",
     "training_report",
     "training_text",
     "update_groups",
+    "update_plans",
 ]

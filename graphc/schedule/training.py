@@ -17,7 +17,7 @@ from graphc.schedule.packing import packed
 from graphc.schedule.plan import Plan, plan, plan_update
 from graphc.schedule.roots import Selection, update_groups
 
-__all__ = ["TILE", "TrainingPlan", "UpdatePlan", "likely_sizes", "plan_step"]
+__all__ = ["TILE", "TrainingPlan", "UpdatePlan", "likely_sizes", "plan_step", "update_plans"]
 
 TILE = 131072
 """Elements that a long update takes at a time, so that they stay in the processor's cache."""
@@ -75,11 +75,15 @@ def plan_step(
         passes = packed(passes, program.spec.train.precision, dims or {})
     slots = list(passes.slots)
     updates = []
-    for node in update_groups(program):
-        update = _update(program, node)
+    for update in update_plans(program):
         places = _placed(update, slots, program.spec.train.precision, dims or {}, reuse)
         updates.append(replace(update, places=places))
     return TrainingPlan(replace(passes, slots=tuple(slots)), tuple(updates))
+
+
+def update_plans(program: Program) -> list[UpdatePlan]:
+    """The rule of each optimizer, its scratch without places."""
+    return [_update(program, node) for node in update_groups(program)]
 
 
 def _update(program: Program, node: Node) -> UpdatePlan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from graphc.backends.printing.names import NameAllocator
 from graphc.backends.printing.plain import PlainBody
@@ -22,6 +23,8 @@ from graphc.passes.vectorize import TANGENTS
 __all__ = [
     "Finish",
     "clock_preamble",
+    "function_body",
+    "function_lines",
     "gap",
     "input_variables",
     "print_function",
@@ -145,7 +148,8 @@ def _gradient_body(program: Program, kind: type[PlainBody], following: bool = Fa
     hints.update({id: f"d_{name}" for name, id in gradients.items()})
     hints.setdefault(objective, "objective")
     ids = [objective, *gradients.values(), *states.values()]
-    return _statements(program, kind, "batch", ids, hints, finish)
+    body = function_body(program, kind, ids, hints)
+    return function_lines(program, body, "batch", finish)
 
 
 def _print(
@@ -165,7 +169,7 @@ def _print(
             body.let_go()
         finish(body, out)
 
-    parts = _statements(program, kind, source, ids, hints, end)
+    parts = function_lines(program, function_body(program, kind, ids, hints), source, end)
     _print_parts(w, f"def {name}(state, {source}):", doc, parts, kind)
 
 
@@ -180,7 +184,8 @@ def print_function(
     finish: Finish,
 ) -> None:
     """A function of a state and a batch, under a head of its own."""
-    statements = _statements(program, kind, "batch", ids, hints, finish)
+    body = function_body(program, kind, ids, hints)
+    statements = function_lines(program, body, "batch", finish)
     _print_parts(w, head, doc, statements, kind)
 
 
@@ -198,25 +203,44 @@ def gap(w: Writer) -> None:
     w.line()
 
 
-def _statements(
+def function_body(
     program: Program,
     kind: type[PlainBody],
-    source: str,
     ids: Iterable[int],
     hints: dict[int, str],
-    finish: Finish,
-) -> Writer:
-    spec, names = program.spec, NameAllocator()
-    dims = Dims((*spec.symbols, TANGENTS), names)
-    groups = program.groups
-    body = kind(program.graph, list(ids), names, dims, _leaf_name, hints, groups=groups)
+    **options: Any,
+) -> PlainBody:
+    """The statements of a function that computes some roots; ``options`` are those of ``kind``."""
+    names = NameAllocator(kind.reserved)
+    dims = Dims((*program.spec.symbols, TANGENTS), names)
+    return kind(
+        program.graph,
+        list(ids),
+        names,
+        dims,
+        _leaf_name,
+        hints,
+        groups=program.groups,
+        **options,
+    )
+
+
+def function_lines(program: Program, body: PlainBody, source: str, finish: Finish) -> Writer:
+    """All of a function: what it is given, the statements, and what ``finish`` writes at the end.
+
+    ``source`` is the argument that holds inputs and targets.
+    """
+    spec, names, dims = program.spec, body.names, body.dims
     tangents = [(v, n) for v, n in body.leaves.values() if isinstance(n.op, Tangent)]
     end, w = Writer(1), Writer(1)
+    body.settle(end)
     finish(body, end)
     read = {leaf_label(n): v for v, n in body.leaves.values() if isinstance(n.op, Input)}
     inputs = input_variables(spec, read, dims.used - {TANGENTS}, names)
     if inputs or tangents or body.reads("real") or any("real" in line for line in end.lines):
         w.line(real_line(spec))
+    for line in body.opening():
+        w.line(line)
     clock_preamble(w, body)
     if inputs:
         w.line("sizes = {}")

@@ -55,13 +55,17 @@ class ModulePrinter:
     reuse: bool = True
 
     needs: ClassVar[str] = "NumPy"
+    modules: ClassVar[tuple[str, ...]] = ("math", "operator", "os", "sys", "tempfile", "zipfile")
     imports: ClassVar[tuple[str, ...]] = ("import numpy as np",)
-    body: ClassVar[type[PlainBody]] = PlainBody
-    """What prints the statements of plain functions."""
+    values: ClassVar[Functions] = support.VALUES
+    products: ClassVar[Functions] = support.PRODUCTS
     training: ClassVar[Functions] = ()
-    """Functions that a ``Trainer`` may call; a module holds those that it does."""
+    """Functions that what reads arrays, products and a ``Trainer`` may call; a module holds those
+    that are called."""
 
     def __post_init__(self) -> None:
+        self.body: type[PlainBody] = PlainBody
+        """What prints the statements of plain functions."""
         self.spec = self.programs.spec
         self.programs = _opened(self.programs)
         self.clock_of = _run_clocks(self.programs)
@@ -98,13 +102,29 @@ class ModulePrinter:
         """Functions of the face beside those that every module has."""
 
     def printed(self, function: Callable[..., Any]) -> str:
-        """Source of a function that computes; those of files and data are NumPy's everywhere."""
+        """Source of a function that every module may hold."""
         return plain_source(function)
 
-    def print_helper(self, name: str) -> None:
-        """A function that operators' source calls."""
-        self.w.source(helper_source(name))
-        gap(self.w)
+    def print_helpers(self) -> None:
+        """The functions that operators' source calls."""
+        for name in helpers_used(self.w.text()):
+            self.w.source(helper_source(name))
+            gap(self.w)
+
+    def print_stepped(self, following: bool) -> None:
+        """``_stepped``, a step by the plain functions; ``following`` if there are next states."""
+        w = self.w
+        with w.block("def _stepped(state, batch):"):
+            w.docstring("The objective and the state after one step, by the plain functions.")
+            if following:
+                w.line("objective, gradients, following = _training(state, batch)")
+                w.line("new = {**_updated(state, gradients), **following}")
+            else:
+                w.line("objective, gradients = loss_and_gradients(state, batch, training=True)")
+                w.line("new = _updated(state, gradients)")
+            w.line('new["step"] = state["step"] + 1')
+            w.line("return objective, new")
+        gap(w)
 
     # ----------------------------------------------------------------------------- the head
 
@@ -131,7 +151,7 @@ class ModulePrinter:
     def _print_imports(self) -> None:
         w = self.w
         w.line()
-        for name in ("math", "operator", "os", "sys", "tempfile", "zipfile"):
+        for name in self.modules:
             if name != "operator" or self.spec.driver is None:
                 w.line(f"import {name}")
         w.line()
@@ -189,7 +209,7 @@ class ModulePrinter:
 
     def _print_files(self) -> None:
         for function in support.FILES:
-            text = plain_source(function)
+            text = self.printed(function)
             if self.weights is not None:
                 text = text.replace("def load(path):", "def load(path=WEIGHTS):")
             if self.spec.masked and function is support._check_state:
@@ -197,11 +217,12 @@ class ModulePrinter:
             self.w.source(text)
             gap(self.w)
         if self.spec.masked:
-            self._print_functions(support.MASKS)
+            self.print_functions(support.MASKS)
 
-    def _print_functions(self, functions: Functions, printed: bool = False) -> None:
+    def print_functions(self, functions: Functions) -> None:
+        """Functions as they are but without annotations."""
         for function in functions:
-            self.w.source(self.printed(function) if printed else plain_source(function))
+            self.w.source(self.printed(function))
             gap(self.w)
 
     def _print_evaluate(self) -> None:
@@ -231,33 +252,18 @@ class ModulePrinter:
         source = self.w.text()
         trained = "\nGROUPS" in source and "def _updated" in source
         driven = "\nDRIVER" in source
-        plain = [*support.VALUES, *support.FITTING, *support.RUN, *support.PRODUCTS]
+        plain = [*self.values, *support.FITTING, *support.RUN, *self.products]
         parts = [*plain, *self.training, *DRIVER_FUNCTIONS]
         needed = _called(source, parts)
-        self._print_functions([f for f in parts if f.__name__ in needed], printed=True)
-        for name in helpers_used(self.w.text()):
-            self.print_helper(name)
+        self.print_functions([f for f in parts if f.__name__ in needed])
+        self.print_helpers()
         if trained:
-            self._print_stepped("def _training" in source)
-        self._print_functions(selftest.SELFTEST)
+            self.print_stepped("def _training" in source)
+        self.print_functions(selftest.SELFTEST)
         if trained:
-            self._print_functions(selftest.TRAINER_SELFTEST)
+            self.print_functions(selftest.TRAINER_SELFTEST)
         if driven:
-            self._print_functions(driver_selftest.DRIVER_SELFTEST)
-
-    def _print_stepped(self, following: bool) -> None:
-        w = self.w
-        with w.block("def _stepped(state, batch):"):
-            w.docstring("The objective and the state after one step, by the plain functions.")
-            if following:
-                w.line("objective, gradients, following = _training(state, batch)")
-                w.line("new = {**_updated(state, gradients), **following}")
-            else:
-                w.line("objective, gradients = loss_and_gradients(state, batch, training=True)")
-                w.line("new = _updated(state, gradients)")
-            w.line('new["step"] = state["step"] + 1')
-            w.line("return objective, new")
-        gap(w)
+            self.print_functions(driver_selftest.DRIVER_SELFTEST)
 
     def _print_main(self) -> None:
         w = self.w

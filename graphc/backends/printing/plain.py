@@ -34,7 +34,7 @@ from graphc.ops.random import Draw
 from graphc.ops.reductions import Reduction
 from graphc.schedule import Groups, How, array_bytes, backward_part, classify, ordered
 
-__all__ = ["QUIET", "PlainBody"]
+__all__ = ["LET_GO", "OWNED", "QUIET", "PlainBody", "deletions"]
 
 QUIET = '@np.errstate(all="ignore")'
 """Infinities are the model's affair: a training step reports an objective that is not finite."""
@@ -73,15 +73,21 @@ class PlainBody:
 
     decorators: ClassVar[tuple[str, ...]] = (QUIET,)
     """Lines above a function that consists of these statements."""
+    reserved: ClassVar[tuple[str, ...]] = ()
+    """Names that such a function needs for itself."""
 
     def __post_init__(self) -> None:
         self.order = ordered(self.graph, self.roots, self.groups)
         self.how: dict[int, How] = classify(self.order)
         self.value: dict[int, str] = dict(self.given)
         self._name_leaves()
-        self._called = name_values(self.order, self.how, self.hints, self.names)
+        self.called = name_values(self.order, self.how, self.hints, self.names)
+        self.write_statements()
+
+    def write_statements(self) -> None:
+        """A statement for each node that is not written where it is read."""
         for node in self.order:
-            self._place(node)
+            self.place(node)
 
     def _name_leaves(self) -> None:
         for node in self.order:
@@ -91,31 +97,34 @@ class PlainBody:
                     self.leaves[label] = self.names.fresh(self.leaf(node)), node
                 self.value[node.id] = self.leaves[label][0]
 
-    def _place(self, node: Node) -> None:
+    def place(self, node: Node) -> None:
+        """Give a node its text: a leaf's variable, a number, or a statement of its own."""
         how = self.how[node.id]
         if how == "leaf":
             return
         if isinstance(node.op, Clock):
             which = node.op.which
-            self.clocks.setdefault(which, self._called[node.id])
+            self.clocks.setdefault(which, self.called[node.id])
             self.value[node.id] = self.clocks[which]
         elif how == "literal":
-            self.value[node.id] = atom(node.op.numpy(self._context(node)))
+            self.value[node.id] = atom(node.op.numpy(self.context(node)))
         else:
-            name = self.value[node.id] = self._called[node.id]
-            self.lines.append((f"{name} = {self._expression(node)}", remark(node), node))
+            name = self.value[node.id] = self.called[node.id]
+            self.lines.append((f"{name} = {self.expression(node)}", remark(node), node))
 
-    def _context(self, node: Node) -> WriteContext:
+    def context(self, node: Node) -> WriteContext:
+        """What a node's operator may ask."""
         types = tuple(self.graph[i].tensor for i in node.inputs)
         return WriteContext(types, node.tensor, self.dims, real="real", step=self.step)
 
-    def _expression(self, node: Node) -> str:
+    def expression(self, node: Node) -> str:
+        """The right side of a node's statement."""
         how, op = self.how[node.id], node.op
         if how == "scalar" or (how == "static" and node.tensor.shape == ()):
-            return op.numpy(self._context(node), *self._scalar_args(node))
-        args = [self._operand(node, i) for i in node.inputs]
-        text = op.numpy(self._context(node), *args)
-        if op.elementwise and not isinstance(op, Cast) and self._widens(node):
+            return op.numpy(self.context(node), *self._scalar_args(node))
+        args = [self.operand(node, i) for i in node.inputs]
+        text = op.numpy(self.context(node), *args)
+        if op.elementwise and not isinstance(op, Cast) and self.widens(node):
             return f"np.asarray({text}, dtype=real)"
         return text
 
@@ -123,7 +132,8 @@ class PlainBody:
         literal = all(self.how[i] == "literal" for i in node.inputs)
         return guarded(node, [self.value[i] for i in node.inputs], literal)
 
-    def _operand(self, node: Node, id: int) -> str:
+    def operand(self, node: Node, id: int) -> str:
+        """A value as an operand of a node that works on arrays."""
         if isinstance(node.op, Draw):
             return self.value[id]
         number = self.how[id] == "literal"
@@ -135,7 +145,7 @@ class PlainBody:
         single = node.tensor.shape == () and node.tensor.kind == "real"
         return f"real({text})" if single and how in ("scalar", "static") else text
 
-    def _widens(self, node: Node) -> bool:
+    def widens(self, node: Node) -> bool:
         """Whether NumPy would give f64, since no operand is an array of the model's precision."""
         if node.tensor.kind != "real":
             return False
@@ -157,18 +167,18 @@ class PlainBody:
 
         Memory that is new to the process costs more time than arithmetic on large arrays does.
         """
-        dead = self._last_used()
+        dead = self.last_used()
         lines: list[Line] = []
         waiting: list[str] = []
         for position, line in enumerate(self.lines):
             lines.append(line)
             waiting += dead.get(position, [])
             if len(waiting) >= LET_GO:
-                lines += [(text, "", None) for text in _deletions(waiting)]
+                lines += [(text, "", None) for text in deletions(waiting)]
                 waiting = []
         self.lines = lines
 
-    def _last_used(self) -> dict[int, list[str]]:
+    def last_used(self) -> dict[int, list[str]]:
         """Names of the arrays that the line at each position is the last to read."""
         kept = {self.value[id] for id in self.roots}
         last: dict[str, int] = {}
@@ -211,6 +221,13 @@ class PlainBody:
         """Where a function finds a parameter or a state."""
         return f"state[{quoted(label)}]"
 
+    def opening(self) -> list[str]:
+        """Statements that come first, behind the one for ``real``."""
+        return []
+
+    def settle(self, w: Writer) -> None:
+        """What is to be done before a function returns."""
+
     def give_back(self, w: Writer, items: list[str], like: str) -> None:
         """Return a dict of arrays, ``name: value`` each; they may lie where those of ``like``
         do."""
@@ -222,7 +239,7 @@ class PlainBody:
         return f"float({self.value[id]})" if single else self.value[id]
 
 
-def _deletions(names: list[str]) -> list[str]:
+def deletions(names: list[str]) -> list[str]:
     """Statements that delete names: one if it fits a line, else one a name."""
     together = f"del {', '.join(names)}"
     return [together] if len(together) <= WIDTH - 4 else [f"del {name}" for name in names]

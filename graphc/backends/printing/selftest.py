@@ -244,7 +244,7 @@ def _check_trainer(state: Arrays, batch: Arrays) -> bool:
     worst = 0.0
     for part in (batch, _first_rows(batch, max(1, rows - 2))):
         expected, state = _stepped(state, part)
-        worst = max(worst, _difference(trainer.step(part), expected))
+        worst = max(worst, _difference(float(trainer.step(part)), expected))
         actual = trainer.state()
         worst = max(worst, *(_difference(actual[name], state[name]) for name in state))
     return _report(

@@ -65,6 +65,11 @@ class Dims(Mapping[str, str]):
         self.used.add(symbol)
         return self._names[symbol]
 
+    @property
+    def names(self) -> dict[str, str]:
+        """The name of each, none of them asked for by this."""
+        return dict(self._names)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 
