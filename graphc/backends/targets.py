@@ -39,6 +39,7 @@ class Target:
 
 TARGETS: dict[str, Target] = {
     "numpy": Target("numpy", "graphc.backends.numpy", "NumPy", "CPU"),
+    "cupy": Target("cupy", "graphc.backends.cupy", "CuPy", "NVIDIA GPU"),
 }
 """The first is the default, and the one that runs everywhere."""
 

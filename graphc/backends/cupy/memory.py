@@ -1,0 +1,97 @@
+"""Device memory that training takes, counted from the statements of a step before any of them runs.
+
+An array lives from the statement that makes it until it is deleted. CuPy's pool hands out multiples
+of 512 bytes and keeps what is freed; that pieces may lie unluckily is not in the count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from graphc.backends.cupy.gradients import pass_body, training_roots
+from graphc.backends.cupy.statements import DeviceBody, Memory
+from graphc.backends.cupy.table import KernelTable
+from graphc.ir import Type
+from graphc.model.program import ModelSpec, Program, Programs
+from graphc.schedule import Precision, array_bytes, opened, size_value, step_roots, update_plans
+from graphc.schedule.memory import item_bytes
+
+__all__ = ["WORKSPACE", "device_bytes", "live_bytes", "step_body"]
+
+WORKSPACE = 32 * 2**20
+"""Bytes that cuBLAS takes for itself on the newest GPUs, less on others (NVIDIA, cuBLAS, section
+on cublasSetWorkspace)."""
+
+PIECE = 512
+"""Bytes: an array takes a multiple in CuPy's pool."""
+
+
+def device_bytes(programs: Programs, dims: Mapping[str, int]) -> int:
+    """Bytes of device memory that training takes at most, without the data set: parameters,
+    gradients, optimizer and layer state, a batch, and the arrays of a step. 0 for a model that
+    learns nothing."""
+    program = programs.training
+    if program is None:
+        return 0
+    spec, precision = programs.spec, programs.spec.train.precision
+    held = _held(spec, program, precision)
+    batch = sum(_pieces(array_bytes(i.type, precision, dims)) for i in spec.inputs.values())
+    live = live_bytes(step_body(opened(program)).memory, precision, dims)
+    return held + batch + max(live, default=0) + WORKSPACE
+
+
+def step_body(program: Program) -> DeviceBody:
+    """The statements of a step, of a program whose groups are open."""
+
+    class Body(DeviceBody):
+        kernels = KernelTable()
+
+    driven = program.spec.driver is not None
+    roots = training_roots(program) if driven else step_roots(program)
+    return pass_body(program, roots, Body)
+
+
+def live_bytes(
+    memory: Iterable[Memory], precision: Precision, dims: Mapping[str, int]
+) -> list[int]:
+    """Bytes of all arrays at each line, while it runs."""
+    sizes: dict[str, int] = {}
+    owner: dict[str, str] = {}
+    total, found = 0, []
+
+    def size(type: Type) -> int:
+        return _pieces(array_bytes(type, precision, dims))
+
+    for line in memory:
+        for name, type in line.makes.items():
+            sizes[name], owner[name] = size(type), name
+            total += sizes[name]
+        if line.view is not None:
+            name, source = line.view
+            owner[name] = owner.get(source, source)
+        for name in line.drops:
+            base = owner.pop(name, name)
+            if base not in owner.values():
+                total -= sizes.pop(base, 0)
+        found.append(total + sum(map(size, line.hidden)))
+    return found
+
+
+def _held(spec: ModelSpec, program: Program, precision: Precision) -> int:
+    """What a trainer holds between steps."""
+    real = item_bytes("real", precision)
+    count = {name: size_value(spec.parameters[name].type.size, {}) for name in spec.learned}
+    total = 0
+    for group in spec.groups:
+        elements = sum(count[name] for name in group.parameters)
+        total += _pieces(real * elements) * len(group.states)
+    total += 2 * _pieces(real * sum(count.values()))
+    if spec.driver is None:
+        total += sum(_pieces(real * u.count) for u in update_plans(program) if u.decay)
+    frozen = (info.type for name, info in spec.parameters.items() if name not in count)
+    types = [*frozen, *(info.type for info in spec.states.values())]
+    return total + sum(_pieces(array_bytes(type, precision, {})) for type in types)
+
+
+def _pieces(count: int) -> int:
+    return -(-count // PIECE) * PIECE

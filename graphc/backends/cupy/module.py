@@ -1,0 +1,112 @@
+"""The module of a model over CuPy: the frame that all targets share, computing on the device."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from graphc.backends.cupy import support
+from graphc.backends.cupy.gradients import print_passes
+from graphc.backends.cupy.respelling import device_helper, device_helpers_used, respelled
+from graphc.backends.cupy.statements import DeviceBody
+from graphc.backends.cupy.table import KernelTable
+from graphc.backends.cupy.trainer import print_trainer
+from graphc.backends.printing.descent import Descent
+from graphc.backends.printing.functions import gap
+from graphc.backends.printing.module import Functions, ModulePrinter
+from graphc.backends.printing.signature import print_literal
+from graphc.backends.printing.support import FILES, FLAT, MASKS
+from graphc.model.program import Program, Programs
+from graphc.ops.helpers import plain_source
+
+__all__ = ["print_module"]
+
+
+def print_module(
+    programs: Programs,
+    *,
+    classes: dict[str, list[str]],
+    version: str,
+    steps_per_epoch: int | None = None,
+    weights: str | None = None,
+    reuse: bool = True,
+) -> str:
+    """Source of the module of a model, as :class:`ModulePrinter` takes it.
+
+    LackingError for an operator that CuPy and kernels cannot compute, BudgetError where a step
+    takes more memory than the model allows, ValueError if the model uses a name that the state of
+    a module needs for itself.
+    """
+    return _Cupy(programs, classes, version, steps_per_epoch, weights, reuse).text()
+
+
+class _Cupy(ModulePrinter):
+    needs: ClassVar[str] = "CuPy and NumPy"
+    modules: ClassVar[tuple[str, ...]] = ("math", "os", "sys", "tempfile", "types", "zipfile")
+    imports: ClassVar[tuple[str, ...]] = ("import cupy as cp", "import numpy as np")
+    values: ClassVar[Functions] = support.VALUES
+    products: ClassVar[Functions] = support.PRODUCTS
+    training: ClassVar[Functions] = [*FLAT, *support.DEVICE]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.table = table = KernelTable()
+
+        class Body(DeviceBody):
+            kernels = table
+
+        self.body = self.device_body = Body
+
+    def print_gradients(self) -> None:
+        self.step = print_passes(self.w, self.programs, self.device_body)
+
+    def print_trainer(self, training: Program) -> None:
+        clock_of = self.clock_of or {}
+        print_trainer(self.w, self.spec, training, self.step, self.table, clock_of)
+
+    def print_more(self) -> None:
+        self.print_functions(support.FACE)
+
+    def printed(self, function: Callable[..., Any]) -> str:
+        text = plain_source(function)
+        if function is Descent.__init__:  # a line search decides on the host
+            text = text.replace("    _check_state(state)", "    state = _on_host(state)", 1)
+        if function in FLAT and self.spec.driver is None:
+            text = respelled(text)
+        if function in (*FILES, *MASKS):
+            text = re.sub(r"np\.asanyarray\(", "_host(", text)
+        return text
+
+    def print_stepped(self, following: bool) -> None:
+        w = self.w
+        with w.block("def _stepped(state, batch):"):
+            w.docstring("The objective and the state after one step, its update on the host.")
+            w.line("objective, gradients = loss_and_gradients(state, batch, training=True)")
+            w.line("new = _updated(state, gradients)")
+            if following:
+                w.line("_, following = _training(state, batch, _slopes(state))")
+                w.line("new.update(_on_host(following))")
+            w.line('new["step"] = state["step"] + 1')
+            w.line("return objective, new")
+        gap(w)
+
+    def print_helpers(self) -> None:
+        super().print_helpers()
+        for name in device_helpers_used(self.w.text()):
+            self.w.source(device_helper(name))
+            gap(self.w)
+        self._print_kernels()
+
+    def _print_kernels(self) -> None:
+        w = self.w
+        source = self.table.source(w.text())
+        w.line("PARTS = 256", "blocks that each leave a part of a total")
+        w.line("THREADS = 256", "of a block that goes through elements")
+        print_literal(w, "NAMES", tuple(self.table.names))
+        w.line("_compiled, _constants, _watched = {}, {}, {}")
+        w.line()
+        w.line('KERNELS = r"""')
+        w.lines.extend(source.splitlines())
+        w.line('"""')
+        gap(w)
