@@ -17,13 +17,8 @@ ARCHITECTURES = (50, 60, 70, 75, 80, 86, 89, 90, 100, 120)
 DRIVER_VERSION = RUNTIME_VERSION = 12090
 
 
-def _present() -> None:
-    if DEVICE.absent:
-        raise CUDARuntimeError(DEVICE.absent)
-
-
 def _known(device: int) -> None:
-    _present()
+    DEVICE.expect()
     if device != 0:
         raise CUDARuntimeError(101)
 
@@ -33,7 +28,7 @@ class Device:
 
     def __init__(self, device: Any = None) -> None:
         self.id = device.id if isinstance(device, Device) else int(device or 0)
-        _present()
+        DEVICE.expect()
 
     def __int__(self) -> int:
         return self.id
@@ -77,12 +72,12 @@ class Device:
 
 
 def getDeviceCount() -> int:
-    _present()
+    DEVICE.expect()
     return 1
 
 
 def getDevice() -> int:
-    _present()
+    DEVICE.expect()
     return 0
 
 
@@ -101,7 +96,7 @@ def getDeviceProperties(device: int) -> dict[str, Any]:
 
 def memGetInfo() -> tuple[int, int]:
     """Bytes that are free and in all; what the pool holds is not free."""
-    _present()
+    DEVICE.expect()
     return DEVICE.total - DEVICE.held, DEVICE.total
 
 
@@ -115,7 +110,7 @@ def runtimeGetVersion() -> int:
 
 
 def deviceSynchronize() -> None:
-    _present()
+    DEVICE.expect()
     device_synchronized()
 
 
@@ -124,12 +119,12 @@ def is_available() -> bool:
 
 
 def alloc_pinned_memory(size: int) -> PinnedMemoryPointer:
-    _present()
+    DEVICE.expect()
     return PinnedMemoryPool().malloc(size)
 
 
 def get_current_stream(device_id: int = -1) -> Stream:
-    _present()
+    DEVICE.expect()
     return Stream.current()
 
 

@@ -56,6 +56,7 @@ class Device:
         self.used = self.held = 0
         self.absent = 0
         self._fault: tuple[int, Exception] | None = None
+        self._lost: CUDARuntimeError | None = None
         self._freed: list[tuple[Stream, int, Use]] = []
         self.pinned: weakref.WeakSet[Any] = weakref.WeakSet()
         Stream.start()
@@ -67,27 +68,32 @@ class Device:
         illegal address. After an error of CUDA the device is lost: all that follows raises it
         again. None takes it back."""
         self._fault = None if count is None else (count, error or CUDARuntimeError(700))
+        self._lost = None
+
+    def expect(self) -> None:
+        """There is a device, and no error of CUDA came before."""
+        if self.absent:
+            raise CUDARuntimeError(self.absent)
+        if self._lost is not None:
+            raise self._lost
 
     def work(self, name: str, counter: Counter[str] | None = None) -> None:
         """Count an operation or launch; raise what was asked for."""
-        if self.absent:
-            raise CUDARuntimeError(self.absent)
+        self.expect()
         (self.counts.operations if counter is None else counter)[name] += 1
         if self._fault is None:
             return
         count, error = self._fault
-        if count > 1:
-            self._fault = count - 1, error
-            return
-        self._fault = (1, error) if isinstance(error, CUDARuntimeError) else None
-        raise error
+        self._fault = (count - 1, error) if count > 1 else None
+        if self._fault is None:
+            self._lost = error if isinstance(error, CUDARuntimeError) else None
+            raise error
 
     # ------------------------------------------------------------------- memory
 
     def allocate(self, size: int) -> None:
         """Room for an array: OutOfMemoryError where there is none."""
-        if self.absent:
-            raise CUDARuntimeError(self.absent)
+        self.expect()
         block = rounded(size)
         limit = self.limit or self.total
         if self.used + block > limit:

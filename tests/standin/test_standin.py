@@ -243,8 +243,9 @@ def test_a_fault_comes_when_it_is_asked_for_and_stays(cupy, x):
     for _ in range(2):
         with pytest.raises(cupy.cuda.runtime.CUDARuntimeError, match="IllegalAddress"):
             y.sum()
-    with pytest.raises(RuntimeError):
-        y.get()
+    for attempt in (y.get, y.copy, lambda: cupy.zeros(1), cupy.cuda.runtime.deviceSynchronize):
+        with pytest.raises(RuntimeError):
+            attempt()
     cupy.fail_after(None)
     assert float(y.sum()) == 42.0
     cupy.fail_after(1, cupy.cuda.memory.OutOfMemoryError(8, 0))
