@@ -125,6 +125,8 @@ def _sender(stream: Any) -> Any:
             if name not in pinned or pinned[name].size < size:
                 pinned[name] = np.frombuffer(cp.cuda.alloc_pinned_memory(size), np.uint8, size)
                 there[name] = cp.empty(size, cp.uint8)
+                # whoever had this memory before may still be at work with it
+                stream.wait_event(cp.cuda.get_current_stream().record())
             page = pinned[name][:size].view(array.dtype).reshape(array.shape)
             np.copyto(page, array)
             sent[name] = there[name][:size].view(array.dtype).reshape(array.shape)
