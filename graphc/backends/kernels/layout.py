@@ -34,8 +34,6 @@ class Layout:
     level: dict[int, Level] = field(default_factory=dict)
     phase: dict[int, int] = field(default_factory=dict)
     combined: set[int] = field(default_factory=set)
-    rows_are_elements: bool = False
-    """Whether a row has one element, or the domain is a single number."""
 
     @property
     def kind(self) -> Literal["elements", "rows"]:
@@ -58,22 +56,17 @@ class Layout:
         return [id for id, level in self.level.items() if level == "total"]
 
     def level_of_shape(self, shape: Shape) -> Level:
-        """Where the elements of an array lie that is gone through in order."""
-        if self.elements == 1 or shape == self.domain:
+        """Where the elements of an array lie that is gone through in order. Last axes of length 1
+        make no difference."""
+        if self.elements == 1 or _essential(shape) == _essential(self.domain):
             return "element"
-        if shape in ((*self.domain[:-1], 1), self.domain[:-1]):
-            if not shape and len(self.domain) != 1:
-                return "number"
-            return "element" if self.rows_are_elements and shape else "row"
-        return "number"
+        return "row" if _essential(shape) == _essential(self.domain[:-1]) else "number"
 
 
 def lay_out(graph: Graph, members: Sequence[Node], domain: Shape | None = None) -> Layout:
     """The layout of a group, its members in order. ValueError where they have no common domain."""
-    if domain is None:
-        domain = _domain(graph, members)
-    layout = Layout(domain, graph, rows_are_elements=domain[-1:] in ((), (1,)))
-    one_row = len(domain) == 1 and _row_is_read(graph, members, domain)
+    layout = Layout(_essential(_domain(graph, members) if domain is None else domain), graph)
+    one_row = len(layout.domain) == 1 and _row_is_read(layout, members)
     for node in members:
         _place(layout, node, one_row)
     return layout
@@ -88,17 +81,31 @@ def _domain(graph: Graph, members: Sequence[Node]) -> Shape:
     return found
 
 
-def _row_is_read(graph: Graph, members: Sequence[Node], domain: Shape) -> bool:
+def _essential(shape: Shape) -> Shape:
+    """A shape without last axes of length 1."""
+    while shape[-1:] == (1,):
+        shape = shape[:-1]
+    return shape
+
+
+def _row_is_read(layout: Layout, members: Sequence[Node]) -> bool:
     """Whether something as long as the only row depends on what a reduction makes of it."""
     behind: set[int] = set()
     for node in members:
         if not behind.isdisjoint(node.inputs):
-            if node.tensor.shape == domain:
+            if layout.level_of_shape(node.tensor.shape) == "element":
                 return True
             behind.add(node.id)
-        elif node.op.reduces and _operand(graph, node).shape == domain:
+        elif _combines(layout, node):
             behind.add(node.id)
     return False
+
+
+def _combines(layout: Layout, node: Node) -> bool:
+    """Whether a member combines elements of the domain."""
+    if not node.op.reduces or _is_identity(layout, node):
+        return False
+    return layout.level_of_shape(_operand(layout.graph, node).shape) == "element"
 
 
 def _operand(graph: Graph, node: Node) -> Type:
@@ -114,9 +121,8 @@ def _place(layout: Layout, node: Node, one_row: bool) -> None:
             raise ValueError(f"no kernel goes through {node.type} behind a total")
         level[id] = "last"
     elif node.op.reduces and not _is_identity(layout, node):
-        operand = layout.level_of_shape(_operand(layout.graph, node).shape)
-        along_row = operand == "element" and (len(layout.domain) > 1 or one_row)
-        if along_row and not _is_total(layout, node):
+        along_row = bool(node.tensor.shape) if len(layout.domain) > 1 else one_row
+        if along_row and _combines(layout, node):
             level[id] = "row"
             layout.combined.add(id)
             layout.phase[id] += 1
@@ -134,9 +140,3 @@ def _is_identity(layout: Layout, node: Node) -> bool:
     if isinstance(node.op, Reduction):
         return product(shape[axis] for axis in node.op.axis) == 1
     return shape[-1] == 1
-
-
-def _is_total(layout: Layout, node: Node) -> bool:
-    """Whether a reduction waits for all rows."""
-    many = isinstance(node.op, Reduction) and len(layout.domain) > 1
-    return many and not node.tensor.shape

@@ -9,12 +9,13 @@ from graphc.backends.kernels.kernel import Entry
 from graphc.backends.kernels.layout import Layout, Level
 from graphc.backends.kernels.names import CNames
 from graphc.backends.kernels.places import broadcast_place, size_text
-from graphc.ir import C_TYPES, Graph, KernelContext, Node, Size, Type, kernel_number
+from graphc.ir import C_TYPES, Graph, KernelContext, Node, Size, Type, kernel_number, product
 from graphc.ir.kernel import Number
 from graphc.ops.leaves import Constant, Dimension
 from graphc.ops.random import Draw
 from graphc.ops.reductions import Reduction
 from graphc.ops.shapes import Reshape
+from graphc.passes.fuse import domain_of
 from graphc.schedule import How
 
 __all__ = ["Function", "Values"]
@@ -128,13 +129,23 @@ class Function:
             return "i" if layout.elements != 1 else "0"
         return "row" if level == "row" and layout.rows != 1 else "0"
 
-    def column(self, node: Node) -> str:
-        """The position along the last axis of what a member reads or writes."""
+    def _along(self, node: Node) -> tuple[str, str, str]:
+        """Of a member that goes along rows, its own operand's or its result's: the position of the
+        element in them, that of its row, and that in its row."""
         layout = self.values.layout
-        shapes = [node.tensor.shape, *(self.values.graph[i].tensor.shape for i in node.inputs)]
-        if layout.columns == 1 or layout.domain not in shapes:
-            return "0"
-        return "i" if layout.kind == "elements" and layout.rows == 1 else "column"
+        shape = domain_of(self.values.graph, node)
+        level = layout.level_of_shape(shape)
+        place = self.place(level)
+        if shape == layout.domain and layout.columns != 1:
+            row = "row" if layout.rows != 1 else "0"
+            single = layout.kind == "elements" and layout.rows == 1
+            return place, row, "i" if single else "column"
+        if shape[-1] == 1:
+            return place, place, "0"
+        if product(shape[:-1]) == 1:
+            return place, "0", place
+        columns = self.size(shape[-1], atom=True)
+        return place, f"{place} / {columns}", f"{place} % {columns}"
 
     def expression(self, node: Node) -> tuple[str, list[str]]:
         """One element of a member, or the term of one, and its operands."""
@@ -148,7 +159,7 @@ class Function:
             result=node.tensor,
             numbers=tuple(map(self.number, node.inputs)),
             exact=tuple(map(self.exact, node.inputs, args)),
-            column=self.column(node),
+            column=self._along(node)[2] if node.op.rowwise else "",
             index=self.place(level),
             size=self.size(node.tensor.size) if drawn else "",
         )
@@ -195,7 +206,8 @@ class Function:
         layout = self.values.layout
         level = layout.level[node.id]
         if isinstance(node.op, Reduction) or node.op.rowwise:
-            return self.place(layout.level_of_shape(operand.shape))
+            place, row, _ = self._along(node)
+            return place if operand.shape == domain_of(self.values.graph, node) else row
         if isinstance(node.op, Reshape):
             return self.place(level)
         return self.broadcast(operand.shape, node.tensor.shape, level)
