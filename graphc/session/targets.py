@@ -114,9 +114,10 @@ class Machine:
 
 
 CPU = Machine(f32=187e9, f64=98e9, bandwidth=28e9, call=1e-6)
-"""Measured on two cores of a Zen 4 (NumPy 2.4, OpenBLAS): products of matrices of 1,024 rows,
-``multiply`` over arrays larger than the cache, and a call on a small array with what surrounds
-it. A processor of many cores is faster, so a model has to gain clearly, see ``MARGIN``."""
+"""Measured on two cores of a Zen 4 (NumPy 2.4, OpenBLAS): products of matrices of 1,024 rows, and
+``multiply`` over arrays larger than the cache. A call on a small array took 0.3 to 0.6 µs there;
+that what surrounds it makes it 1 is a guess. A processor of many cores is faster, so a model has
+to gain clearly, see ``MARGIN``."""
 
 GPU = Machine(f32=10e12, f64=0.4e12, bandwidth=400e9, call=15e-6)
 """Not measured. Strict single precision and memory of a GPU of middle size, half of what is on the

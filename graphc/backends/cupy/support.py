@@ -27,6 +27,7 @@ __all__ = ["DEVICE", "FACE", "PRODUCTS", "VALUES"]
 Arrays = dict[str, Any]
 
 cp: Any = None
+REAL: Any = np.float32
 KERNELS = ""
 COUNTERS: tuple[str, ...] = ("step", "seed")
 NAMES: tuple[str, ...] = ()
@@ -298,7 +299,7 @@ def _expect_range(index: Any, low: int, high: int, what: str) -> None:
     """See to it that an index from `low` to `high` - 1 is noticed where it is not; nothing is read
     back here."""
     place = _watched.setdefault((what, low, high), len(_watched) % 256)
-    note = _kernels(np.float32).note_range
+    note = _kernels(REAL).note_range
     _each(note, index.size, index, index.size, low, high, _trouble(), place)
 
 
