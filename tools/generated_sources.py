@@ -22,7 +22,12 @@ PRODUCTS = (
     "backpropagated_diagonal",
     "layer_inputs",
     "layer_curvatures",
+    "layer_gradients",
+    "layer_hessian_products",
+    "penalty_products",
 )
+TARGETS = ("cupy",)
+"""Beside NumPy."""
 
 
 def main(code: str, output: str, models: list[str]) -> None:
@@ -37,7 +42,8 @@ def main(code: str, output: str, models: list[str]) -> None:
 
 
 def generated(graphc: Any, model: str) -> dict[str, Any]:
-    """``module``, the source, and ``products``, what functions on request add; or ``error``."""
+    """``module``, the source, and ``products``, what functions on request and other targets add;
+    or ``error``."""
     try:
         module = graphc.compile(model).source
         return {"module": module, "products": added(graphc, model, parts(module))}
@@ -46,8 +52,8 @@ def generated(graphc: Any, model: str) -> dict[str, Any]:
 
 
 def added(graphc: Any, model: str, plain: dict[str, str]) -> dict[str, str]:
-    """Parts by name that the functions on request add, or why the model cannot have one."""
-    found: dict[str, str] = {}
+    """Parts by name that functions on request and other targets add, or why there are none."""
+    found = of_targets(graphc, model, plain)
     for name in PRODUCTS:
         try:
             source = graphc.compile(model, products=[name]).source
@@ -58,6 +64,20 @@ def added(graphc: Any, model: str, plain: dict[str, str]) -> dict[str, str]:
             if plain.get(part) != text:
                 key = part if found.get(part, text) == text else f"{part} with {name}"
                 found[key] = text
+    return found
+
+
+def of_targets(graphc: Any, model: str, plain: dict[str, str]) -> dict[str, str]:
+    """Parts of the modules for other targets that are not those of the plain one."""
+    found: dict[str, str] = {}
+    for target in TARGETS:
+        try:
+            source = graphc.compile(model, target=target).source
+        except Exception as problem:
+            found[target] = f"\n\n# not for {target}: {described(problem).splitlines()[0]}\n"
+            continue
+        own = {part: text for part, text in parts(source).items() if plain.get(part) != text}
+        found.update({f"{part} for {target}": text for part, text in own.items()})
     return found
 
 

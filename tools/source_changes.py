@@ -3,7 +3,8 @@
     python tools/source_changes.py [REV] [-m MODEL]... [--diff]
 
 Each models/*.gc is compiled twice, by the code of REV (HEAD unless given) and by that of the
-working tree with its uncommitted changes; functions on request (`--product`) are compared too.
+working tree with its uncommitted changes; functions on request (`--product`) and the modules for
+other targets are compared too.
 Both compile the same text: that of the working tree, or of REV for a model only REV has.
 
 Exit status: 0 nothing changed, 1 something did, 2 a failure.

@@ -40,11 +40,13 @@ def loss(x):
 """
 
 
-def compile(path, products=()):
+def compile(path, products=(), target="numpy"):
     text = Path(path).read_text().strip()
     if "?" in text:
         raise ValueError("no idea")
     functions = "".join(f"\\n\\ndef {name}(x):\\n    return x\\n" for name in products)
+    if target != "numpy":
+        functions = "\\n\\ndef there(x):\\n    return x + 1\\n"
     return SimpleNamespace(source=MODULE.format(text) + functions)
 '''
 
@@ -157,7 +159,13 @@ class TestTool:
         repository.edit("return x\\n", "return 2 * x\\n")
         status, said = repository.run("-m", "line")
         assert status == 1
-        assert "changed (+6 −6): per_example_gradients (on request), hess" in said
+        assert "changed (+9 −9): per_example_gradients (on request), hess" in said
+
+    def test_other_targets(self, repository: Repository):
+        repository.edit("x + 1", "x + 2")
+        status, said = repository.run("-m", "line")
+        assert status == 1
+        assert "changed (+1 −1): there for cupy (on request)\n" in said
 
     def test_diff(self, repository: Repository):
         repository.edit("** 2", "** 3")
@@ -236,6 +244,8 @@ def test_generated_sources_are_those_of_the_compiler(tmp_path: Path, root: Path,
     products = graphc.compile(path, products=["hessian_vector_products"]).source
     assert found["products"]["hessian_vector_products"] in products
     assert "has no batch of examples" in found["products"]["per_example_gradients"]
+    there = graphc.compile(path, target="cupy").source
+    assert found["products"]["KERNELS for cupy"] in there
 
 
 def test_another_graphc_is_refused(tmp_path: Path, models: Path):

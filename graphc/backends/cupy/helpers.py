@@ -93,7 +93,7 @@ def _orthogonal(shape: Any, seed: int, place: int, step: int, real: Any) -> Arra
     """Orthonormal columns, or rows where those are fewer."""
     rows, columns = math.prod(shape[:-1]), shape[-1]
     high = cp.empty((max(rows, columns), min(rows, columns)), cp.float64)
-    _each(_kernels(cp.float64).normal, high.size, high, high.size, seed, place, step)
+    _each(_kernels(cp.float64).normal, high.size, high, high.size, seed, np.uint64(place), step)
     q, r = cp.linalg.qr(high)
     q = q * cp.where(cp.diagonal(r) < 0, -1.0, 1.0)
     return (q if rows >= columns else q.T).astype(real).reshape(shape)
