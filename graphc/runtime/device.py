@@ -1,6 +1,6 @@
 """Modules that compute on a device: what they have more, and what of a state goes there.
 
-A module without these three functions computes where its arrays are, and everything here leaves it
+A module without these functions computes where its arrays are, and everything here leaves it
 and its arrays as they are.
 """
 
@@ -24,6 +24,10 @@ class Device(Protocol):
 
     def room(self) -> int:
         """Bytes that are free there."""
+
+    def joined(self, batches: Iterator[tuple[Arrays, int]], count: int) -> Arrays:
+        """The batches one behind the other, as arrays of ``count`` rows on the device; what has no
+        row an example is that of the first batch."""
 
     def ahead(self, batches: Iterator[tuple[Arrays, int]]) -> Iterator[tuple[Arrays, int]]:
         """The same pairs with arrays on the device, the next copied while one is worked on. A batch

@@ -32,6 +32,9 @@ PREPARED_LIMIT = 256 * 2**20
 _SHARE = 0.5
 """Of what is free on a device, how much one part of the data may take: batches need room too."""
 
+_AT_A_TIME = 64 * 2**20
+"""Bytes of prepared arrays that are copied to a device together, where there are many."""
+
 Batches: TypeAlias = Iterator[tuple[Arrays, int]]
 """Batches, each with its number of examples."""
 
@@ -67,8 +70,9 @@ def load_examples(
     check_raw(raw, module, need_targets=need_targets, part=part)
     columns = select_columns(raw, module.signature, need_targets=need_targets)
     count = _rows(columns, part) if _reads_data(module.signature) else 1
-    if _prepared_size(module, state, columns, count) > limit:
-        return _Raw(module, state, columns, count, part, need_targets)
+    size = _prepared_size(module, state, columns, count)
+    if size > limit:
+        return _Raw(module, state, columns, count, size, part, need_targets)
     arrays = prepare(module, state, columns)
     check_batch(arrays, module.signature, need_targets=need_targets, part=part)
     if module.signature["batch"] is None:
@@ -85,9 +89,12 @@ def on_device(module: Module, examples: Examples) -> Examples:
     device = device_of(module)
     if device is None:
         return examples
-    with on_machine():
-        if isinstance(examples, _InMemory) and examples.bytes <= _SHARE * device.room():
-            return examples.placed(device)
+    if isinstance(examples, _InMemory | _Raw):
+        with on_machine():
+            fits = examples.bytes <= _SHARE * device.room()
+            placed = examples.placed(device) if fits else None
+        if placed is not None:
+            return placed
     return _Ahead(device, examples)
 
 
@@ -227,10 +234,12 @@ class _Raw:
         state: Arrays,
         columns: Arrays,
         count: int,
+        size: int,
         part: str,
         need_targets: bool,
     ) -> None:
         self.count = count
+        self.bytes = size
         self._module = module
         self._state = state
         self._columns = columns
@@ -254,6 +263,14 @@ class _Raw:
             columns = {name: c.take(rows, axis=0) for name, c in self._columns.items()}
             yield from self._given(columns, rows)
         self._checked = True
+
+    def placed(self, device: Device) -> Examples | None:
+        """All of them on a device, prepared a few at a time; None where an example is a batch."""
+        if self._module.signature["batch"] is None:
+            return None
+        few = max(1, _AT_A_TIME * self.count // max(1, self.bytes))
+        arrays = device.joined(self.batches(few), self.count)
+        return _Placed(device, arrays, self.count, _with_rows(self._module.signature, arrays))
 
     def _given(self, columns: Arrays, rows: Array) -> Batches:
         arrays = self._prepare(columns, rows)

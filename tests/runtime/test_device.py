@@ -221,7 +221,7 @@ class TestWhatDoesNotFit:
     def test_raw_parts_are_prepared_batch_by_batch(self, toy, data, monkeypatch):
         host = run(toy, data)
         kept_raw(monkeypatch)
-        device = OnDevice(toy)
+        device = OnDevice(toy, free=100)
         there = run(device, data)
         same(host.last, there.last)
         np.testing.assert_equal(
@@ -230,6 +230,21 @@ class TestWhatDoesNotFit:
         assert device.counts["ahead"] == EPOCHS * (STEPS + 2)
         # Metrics see the whole part, which the module itself takes there.
         assert device.counts["given"] == 2 * EPOCHS
+
+    def test_raw_parts_that_fit_are_joined_there(self, toy, data, monkeypatch):
+        """However large the host may not want them: prepared some at a time, placed once."""
+        host = run(toy, data)
+        kept_raw(monkeypatch)
+        monkeypatch.setattr("graphc.runtime.examples._AT_A_TIME", 300)
+        device = OnDevice(toy)
+        there = run(device, data)
+        same(host.last, there.last)
+        np.testing.assert_equal(
+            [r.objective for r in host.history], [r.objective for r in there.history]
+        )
+        assert device.counts["joined"] == 2
+        assert device.counts["parts joined"] > 4
+        assert device.counts["ahead"] == device.counts["given"] == 0
 
     def test_one_example_a_step(self, toy):
         module = toy.single()

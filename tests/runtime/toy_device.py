@@ -149,6 +149,18 @@ class OnDevice(types.SimpleNamespace):
         self.counts["trainers at room"] = len(self.trainers)
         return self.free
 
+    def joined(self, batches, count):
+        """Copied as they come; only so many bytes of the host are there at one time."""
+        self.fault("joined")
+        parts, rows = [], 0
+        for arrays, few in batches:
+            self.counts["parts joined"] += 1
+            parts.append(arrays)
+            rows += few
+        assert rows == count
+        whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return {name: Held(array, self.counts) for name, array in whole.items()}
+
     def ahead(self, batches):
         """One batch ahead: the next is copied before the present one is given."""
         waiting = None
