@@ -55,6 +55,23 @@ def room() -> int:
     return int(free) + int(cp.get_default_memory_pool().free_bytes())
 
 
+def joined(batches: Any, count: int) -> Arrays:
+    """Batches, each with its size, one behind the other in arrays of `count` rows on the device;
+    what has no row an example is that of the first."""
+    entries = {**signature["inputs"], **signature["targets"]}
+    whole, start = {}, 0  # type: ignore[var-annotated]
+    for arrays, rows in batches:
+        for name, array in arrays.items():
+            if entries[name]["shape"][:1] != [signature["batch"]]:
+                whole.setdefault(name, _device(array))
+                continue
+            if name not in whole:
+                whole[name] = cp.empty((count, *array.shape[1:]), array.dtype)
+            whole[name][start : start + rows] = _device(array)
+        start += rows
+    return whole
+
+
 def ahead(batches: Any) -> Iterator[Any]:
     """Pairs of a batch and its size, the arrays on the device: each copied there, by a stream of
     its own, while the one before it is worked on. A batch is valid until the next is asked for."""
@@ -75,7 +92,7 @@ def ahead(batches: Any) -> Iterator[Any]:
         stream.synchronize()
 
 
-FACE: list[Callable[..., Any]] = [place, room, ahead]
+FACE: list[Callable[..., Any]] = [place, room, joined, ahead]
 
 
 # ------------------------------------------------------------------- between host and device
