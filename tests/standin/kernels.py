@@ -63,7 +63,8 @@ class RawModule:
         if self._host is None:
             from kernel_host import HostModule
 
-            self._host = HostModule(self.code, self.options)
+            # the compiler takes most of the time of a small test, the kernels next to none
+            self._host = HostModule(self.code, (*self.options, "-O0"))
 
     def get_function(self, name: str) -> RawKernel:
         self.compile()
