@@ -13,16 +13,12 @@ from pathlib import Path
 
 import pytest
 from module_parts import parts
+from shorter_models import MODELS, NAMES, shorter
 
 import graphc
 
 HERE = Path(__file__).parent
-MODELS = HERE.parent.parent / "models"
-NAMES = sorted(path.stem for path in MODELS.glob("*.gc"))
 WHOLE = "digits"
-SHORTER = {"lstm": ("[n, 100]", "[n, 3]"), "transformer": ("depth = 2", "depth = 1")}
-"""Models that repeat themselves, with less of it: a text and what stands in its place."""
-
 TINY = """model tiny
 input x: real[n, 2]
 target y: real[n]
@@ -68,19 +64,6 @@ def test_nothing_is_lost_by_cutting(models: Path):
     assert {"load", "_selftest"} <= set(left_out)
     assert all(found[name] == whole_parts()[name] for name in left_out)
     assert "".join(found[name] for name in found if name not in left_out).rstrip() == kept
-
-
-def shorter(name: str, folder: Path) -> Path:
-    """The model file, or a copy of it with less of the same, away from its data."""
-    path = MODELS / f"{name}.gc"
-    if name not in SHORTER:
-        return path
-    old, new = SHORTER[name]
-    text = path.read_text(encoding="utf-8")
-    assert old in text
-    copy = folder / path.name
-    copy.write_text(text.replace(old, new), encoding="utf-8")
-    return copy
 
 
 @functools.cache
