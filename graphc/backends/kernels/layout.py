@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from graphc.ir import Graph, Node, Size, Type, product
+from graphc.ir import Graph, Node, NoKernel, Size, Type, product
 from graphc.ops.reductions import Reduction
 from graphc.passes.fuse import common_domain, domain_of
 
@@ -64,7 +64,8 @@ class Layout:
 
 
 def lay_out(graph: Graph, members: Sequence[Node], domain: Shape | None = None) -> Layout:
-    """The layout of a group, its members in order. ValueError where they have no common domain."""
+    """The layout of a group, its members in order. NoKernel where they have no common domain, or
+    where something that is not single waits for a total."""
     layout = Layout(_essential(_domain(graph, members) if domain is None else domain), graph)
     one_row = len(layout.domain) == 1 and _row_is_read(layout, members)
     for node in members:
@@ -77,7 +78,7 @@ def _domain(graph: Graph, members: Sequence[Node]) -> Shape:
     shapes = {*domains, *(node.tensor.shape for node in members)}
     found = common_domain(domains, shapes)
     if found is None:
-        raise ValueError(f"no kernel has the shapes {sorted(map(str, shapes))}")
+        raise NoKernel(f"shapes {', '.join(sorted(str(Type('real', s)) for s in shapes))}")
     return found
 
 
@@ -118,7 +119,7 @@ def _place(layout: Layout, node: Node, one_row: bool) -> None:
     layout.phase[id] = max((layout.phase[i] for i in before), default=0)
     if any(level[i] in ("total", "last") for i in before):
         if node.tensor.size != 1:
-            raise ValueError(f"no kernel goes through {node.type} behind a total")
+            raise NoKernel(f"{node.op.name} of {node.type} behind a total")
         level[id] = "last"
     elif node.op.reduces and not _is_identity(layout, node):
         along_row = bool(node.tensor.shape) if len(layout.domain) > 1 else one_row

@@ -39,8 +39,8 @@ def print_kernel(
     ``results`` are the members that are read outside. ``how`` is what each node of the graph is;
     members that are numbers of the run count as operands. ``names`` are the variables of the
     values, ``dims`` those of symbolic dimensions, ``name`` is the function's: an identifier.
-    ValueError where the shapes of the members do not go together, NoKernel where an operator has
-    no expression in C.
+    NoKernel where an operator has no expression in C, and where the shapes of the members do not
+    go together.
     """
     nodes = [graph[id] for id in members if how[id] in ("compute", "view")]
     stored = {id: id for id in results if how[id] in ("compute", "view")}
@@ -184,8 +184,12 @@ def _wrapped(parameters: Sequence[str]) -> str:
 
 
 def _commented(line: tuple[str, str]) -> str:
-    """A line and its comment, which is left out where it does not fit."""
+    """A line and its comment, which is left out where it does not fit. A value that is too long
+    gets a line of its own."""
     text, comment = line
+    if len(text) > WIDTH and " = " in text:
+        indent = " " * (len(text) - len(text.lstrip()) + 4)
+        return text.replace(" = ", f" =\n{indent}", 1)
     added = f"  // {_comment(comment)}"
     return text + added if comment and len(text) + len(added) <= WIDTH else text
 

@@ -137,10 +137,15 @@ class Body:
     def store_elements(self) -> None:
         fn, layout = self.fn, self.layout
         whole = fn.place("element")
-        for id, arrays in self.arrays.items():
-            if id not in layout.level:  # an operand, or a number, as it is
-                for array in arrays:
-                    fn.line(f"{self.values.array(array)}[{whole}] = {self._given(id)};")
+        given = [id for id in self.arrays if id not in layout.level]
+        for id in given:  # an operand, or a number, as it is: read before anything is written
+            name = self.values.names.fresh(f"{self.values.array(self.arrays[id][0])}_next")
+            type = C_TYPES[self.values.graph[id].tensor.kind]
+            fn.line(f"const {type} {name} = {self._given(id)};")
+            fn.at[id] = name
+        for id in given:
+            for line in self.stores(id, whole):
+                fn.line(line)
         for node in self.of_level("element"):
             for line in self.stores(node.id, whole):
                 fn.line(line)
@@ -209,7 +214,9 @@ class Body:
 
     def _single_numbers(self) -> None:
         fn, level = self.fn, self.layout.level
-        needed = self.values.graph.ancestors(node.id for node in self.of_level("last"))
+        needed = {id for node in self.of_level("last") for id in node.inputs}
+        for node in reversed(self.of_level("number")):
+            needed |= {*node.inputs} if node.id in needed else set()
         for node in self.nodes:
             if level[node.id] == "total":
                 type, name = C_TYPES[node.tensor.kind], self.values.local(node.id)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from graphc.backends.kernels.kernel import Kernel
 from graphc.backends.kernels.printing import print_group
+from graphc.backends.printing.names import NameAllocator, name_values
 from graphc.ir import Body
 from graphc.schedule import classify, ordered
 
@@ -27,7 +28,7 @@ def print_update(
     read. The kernel's arrays are the body's operands, by their ids: the parameter and the states
     are ``outputs``, read and written, the others ``inputs``. ``names`` gives the variable of each
     label, ``clocks`` that of each number of the run. The rule is element-wise over one flat array:
-    ValueError where it is not. Nothing is done where ``trouble[0]`` is not negative.
+    NoKernel where it is not. Nothing is done where ``trouble[0]`` is not negative.
     """
     graph = body.graph
     count = len(body.results) + 1
@@ -38,14 +39,14 @@ def print_update(
     nodes = [node for node in order if how[node.id] in ("compute", "view")]
     domain = graph[body.operands[0]].tensor.shape
     wanted = {id: names[label] for id, label in zip(body.operands, labels, strict=True)}
-    for id, array in ((id, array) for array, id in stored.items()):
-        wanted.setdefault(id, f"{wanted[array]}_next")
+    hints = {id: f"{wanted[array]}_next" for array, id in stored.items() if id not in wanted}
+    named = name_values(order, how, hints, NameAllocator(wanted.values()))
     return print_group(
         graph,
         nodes,
         stored,
         how=how,
-        names={**wanted, **(clocks or {})},
+        names={**named, **wanted, **(clocks or {})},
         name=name,
         title=title or body.title,
         domain=domain,

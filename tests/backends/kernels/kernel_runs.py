@@ -10,6 +10,7 @@ import numpy as np
 from kernel_host import HostModule
 
 from graphc.backends.kernels import Entry, Kernel, kernel_name, prelude, print_kernel
+from graphc.backends.printing.names import NameAllocator, name_values
 from graphc.ir import Graph, Group, Size
 from graphc.model.program import Program
 from graphc.ops import evaluate
@@ -39,12 +40,12 @@ def kernels_of(program: Program, prefix: str = "") -> Opened:
     for node in order:
         if node.id in program.groups and how[node.id] in ("compute", "view"):
             members.setdefault(program.groups[node.id], []).append(node.id)
+    names = name_values(order, how, {}, NameAllocator())
     kernels = []
     for number, (group, ids) in enumerate(members.items()):
         if not any(how[id] == "compute" for id in ids):
             continue
         results = read_outside(graph, ids, wanted)
-        names = {id: graph[id].name or f"a{id}" for id in how}
         name = f"{prefix}{kernel_name(group.body.title)}_{number}"
         kernels.append(
             print_kernel(
