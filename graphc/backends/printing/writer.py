@@ -25,12 +25,19 @@ def quoted(text: str) -> str:
     return f'"{single[1:-1]}"' if single[0] == "'" and '"' not in single else single
 
 
+_STRING = re.compile(r"""([\"'])(?:\\.|(?!\1).)*\1""")
 _PLAIN = re.compile(r"\w+ = [\w.]+( [-+*/@]+ [\w.]+)+")
 _OPERATOR = re.compile(r" ([-+*/@]+) ")
 
 
+def _bare(text: str) -> str:
+    """A text of the same length without what its strings hold."""
+    return _STRING.sub(lambda found: "_" * len(found[0]), text)
+
+
 def _outer_call(text: str) -> int:
     """Where the inside of the bracket begins that closes at the end of the text; 0 if none."""
+    text = _bare(text)
     if text[-1:] not in (")", "]"):
         return 0
     closing, opening = text[-1], {")": "(", "]": "["}[text[-1]]
@@ -43,9 +50,9 @@ def _outer_call(text: str) -> int:
 
 
 def _parts(text: str) -> list[str]:
-    """What the commas outside of brackets separate."""
+    """What the commas outside of brackets and strings separate."""
     parts, depth, start = [], 0, 0
-    for position, sign in enumerate(text):
+    for position, sign in enumerate(_bare(text)):
         depth += (sign in "([") - (sign in ")]")
         if sign == "," and not depth:
             parts.append(text[start:position])
@@ -105,8 +112,8 @@ class Writer:
         self.line(")")
 
     def _arguments(self, text: str) -> None:
-        """Arguments on one line if they fit, or if commas may stand in a string."""
-        if self._fits(text) or '"' in text:
+        """Arguments on one line if they fit, else one a line."""
+        if self._fits(text):
             self.line(text)
             return
         for part in _parts(text):
