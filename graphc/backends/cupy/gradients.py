@@ -14,9 +14,9 @@ from graphc.schedule.roots import step_roots
 __all__ = ["pass_body", "print_passes", "training_roots"]
 
 _DOCS = {
-    "_evaluation": "in evaluation",
-    "_training": "in training",
-    "_step": "less what the update adds, in training",
+    "_evaluation": "in evaluation; `slopes` take the gradients",
+    "_training": "in training; `slopes` take the gradients",
+    "_step": "in training; `slopes` take the gradients less weight decay",
 }
 
 
@@ -49,7 +49,7 @@ def _print_part(w: Writer, name: str, lines: Sequence[str]) -> None:
     for line in DeviceBody.decorators:
         w.line(line)
     with w.block(f"def {name}(state, batch, slopes):"):
-        w.docstring(f"The objective and next states, {_DOCS[name]}; `slopes` take the gradients.")
+        w.docstring(f"The objective and next states, {_DOCS[name]}.")
         w.lines.extend(lines)
     gap(w)
 

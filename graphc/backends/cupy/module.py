@@ -16,7 +16,7 @@ from graphc.backends.printing.descent import Descent
 from graphc.backends.printing.functions import gap
 from graphc.backends.printing.module import Functions, ModulePrinter
 from graphc.backends.printing.signature import print_literal
-from graphc.backends.printing.support import FILES, FLAT, MASKS
+from graphc.backends.printing.support import FILES, FLAT, MASKS, _check_state
 from graphc.model.program import Program, Programs
 from graphc.ops.helpers import plain_source
 
@@ -74,7 +74,10 @@ class _Cupy(ModulePrinter):
             text = text.replace("    _check_state(state)", "    state = _on_host(state)", 1)
         if function in FLAT and self.spec.driver is None:
             text = respelled(text)
-        if function in (*FILES, *MASKS):
+        if function is _check_state:
+            seen = "state[name] if isinstance(state[name], cp.ndarray) else "
+            text = text.replace("array = np.", f"array = {seen}np.")
+        elif function in (*FILES, *MASKS):
             text = re.sub(r"np\.asanyarray\(", "_host(", text)
         return text
 
@@ -84,7 +87,8 @@ class _Cupy(ModulePrinter):
             w.docstring("The objective and the state after one step, its update on the host.")
             w.line("objective, gradients = loss_and_gradients(state, batch, training=True)")
             w.line("new = _updated(state, gradients)")
-            if following:
+            training = self.programs.training
+            if following and training is not None and training.named("next"):
                 w.line("_, following = _training(state, batch, _slopes(state))")
                 w.line("new.update(_on_host(following))")
             w.line('new["step"] = state["step"] + 1')

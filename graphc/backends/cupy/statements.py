@@ -16,7 +16,7 @@ from graphc.backends.cupy.table import KernelTable
 from graphc.backends.kernels import Entry, Kernel, print_kernel
 from graphc.backends.printing.plain import LET_GO, OWNED, PlainBody, deletions
 from graphc.backends.printing.text import DTYPES, remark
-from graphc.backends.printing.writer import Writer, quoted
+from graphc.backends.printing.writer import WIDTH, Writer, quoted
 from graphc.backends.targets import LackingError
 from graphc.ir import Kind, Node, NoKernel, Type
 from graphc.ops.gathering import Gather, GatherAdjoint, Take, TakeAdjoint
@@ -114,9 +114,8 @@ class DeviceBody(PlainBody):
             return
         self._watch(node)
         name = self.value[node.id] = self.called[node.id]
-        target = self.targets.get(node.id)
-        if target is not None:
-            self._write_to(node, name, target)
+        if node.id in self.targets:
+            self._write_to(node)
         elif how == "view":
             owner = self.value[node.inputs[0]]
             memory = Memory(reads=node.inputs, view=(name, owner))
@@ -131,22 +130,27 @@ class DeviceBody(PlainBody):
         self.lines.append((text, remark(node) if comment is None else comment, node))
         self.memory.append(memory)
 
-    def _write_to(self, node: Node, name: str, target: str) -> None:
-        """A statement that leaves a value in an array that is there."""
-        self.written[node.id] = target
+    def _write_to(self, node: Node) -> None:
+        """A statement that leaves a value in an array that is there. It gets a name where another
+        reads it."""
+        target = self.written[node.id] = self.targets[node.id]
+        name, read = self.called[node.id], node.id in self._readers
+        named = f"{name} = " if read else ""
+        self.value[node.id] = name if read else target
         args = [self.operand(node, i) for i in node.inputs]
         memory = Memory(reads=node.inputs)
         if isinstance(node.op, Matmul):
-            self._line(f"{name} = cp.matmul({', '.join(args)}, out={target})", node, memory)
+            self._line(f"{named}cp.matmul({', '.join(args)}, out={target})", node, memory)
             return
         if isinstance(node.op, Reduction) and node.tensor.kind == "real":
             call = self.expression(node).removesuffix(")")
             comma = "" if call.endswith("(") else ", "
-            self._line(f"{name} = {call}{comma}out={target})", node, memory)
+            self._line(f"{named}{call}{comma}out={target})", node, memory)
             return
-        self._line(f"{name} = {target}", node, Memory(), comment="")
+        if read:
+            self._line(f"{name} = {target}", node, Memory(), comment="")
         made = Memory({f"{name} made": node.tensor}, node.inputs)
-        self._line(f"cp.copyto({name}, {self.expression(node)})", node, made)
+        self._line(f"cp.copyto({self.value[node.id]}, {self.expression(node)})", node, made)
 
     def _watch(self, node: Node) -> None:
         """Indices that are out of range wrap round on the device: they are looked for."""
@@ -306,7 +310,14 @@ class DeviceBody(PlainBody):
             w.line("_expect_no_trouble()")
 
     def give_back(self, w: Writer, items: list[str], like: str) -> None:
-        w.items("return _given_back({", items, f"}}, {like})")
+        together = f"{{{', '.join(items)}}}"
+        if 4 * w.indent + len(f"    {together}, {like}") <= WIDTH:
+            w.line(f"return _given_back({together}, {like})")
+            return
+        with w.block("return _given_back("):
+            w.items("{", items, "},")
+            w.line(f"{like},")
+        w.line(")")
 
     def opening(self) -> list[str]:
         return ["run = _kernels(real)"] if super().reads("run") else []

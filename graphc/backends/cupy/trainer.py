@@ -133,11 +133,14 @@ def _print_updates(w: Writer, updates: list[UpdatePlan], table: KernelTable) -> 
     w.line(QUIET)
     with w.block("def _update(self):"):
         w.docstring("The optimizers' rules, each a kernel over its flat arrays.")
-        w.line("run, state = self._run, self._state")
+        rules = Writer(w.indent)
         for number, update in enumerate(updates):
-            w.line()
-            w.line("", harmless(update.title))
-            _print_update(w, number, update, table)
+            rules.line()
+            rules.line("", harmless(update.title))
+            _print_update(rules, number, update, table)
+        timed = any("(state" in line or "state[" in line for line in rules.lines)
+        w.line("run, state = self._run, self._state" if timed else "run = self._run")
+        w.append(rules)
 
 
 def _print_update(w: Writer, number: int, update: UpdatePlan, table: KernelTable) -> None:
