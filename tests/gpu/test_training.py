@@ -23,7 +23,7 @@ def graphc():
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("name", ["digits", "diabetes", "monks1"])
+@pytest.mark.parametrize("name", ["digits", "diabetes", "xor221"])
 def test_a_run_is_that_of_the_cpu(graphc, name, here):
     """Epoch by epoch in f64; the run goes on, is evaluated and predicts on the other target."""
     path, epochs = MODELS / f"{name}.gc", 3
@@ -36,6 +36,7 @@ def test_a_run_is_that_of_the_cpu(graphc, name, here):
     for parameter, values in own.state.items():
         assert isinstance(run.state[parameter], np.ndarray)
         np.testing.assert_allclose(run.state[parameter], values, rtol=1e-6, atol=1e-9)
+    part = "test" if name != "xor221" else "all"
     there = graphc.load(here / "gpu", target="numpy")
-    scores = run.evaluate("test")
-    assert there.evaluate("test")["objective"] == pytest.approx(scores["objective"], rel=1e-9)
+    scores = run.evaluate(part)
+    assert there.evaluate(part)["objective"] == pytest.approx(scores["objective"], rel=1e-9)

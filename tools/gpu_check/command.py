@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gpu_check.items import run_item
 from gpu_check.peers import NETWORKS
-from gpu_check.prepare import missing, prepare
+from gpu_check.prepare import SLOW, missing, prepare
 from gpu_check.prepared import ROOT, Entry, StaleError, read_manifest
 from gpu_check.report import PREPARE, Report, unmeasured
 from gpu_check.rows import Row, writing
@@ -180,7 +180,8 @@ def _entries(folder: Path) -> list[Entry]:
 
 
 def _parts(entries: Sequence[Entry], options: argparse.Namespace) -> list[Part]:
-    models = tuple(dict.fromkeys(e.name for e in entries if e.kind == "model"))
+    names = dict.fromkeys(e.name for e in entries if e.kind == "model")
+    models = sorted(names, key=lambda name: name not in SLOW)
     chosen = options.model
 
     def some(names: Sequence[str]) -> tuple[str, ...]:

@@ -15,12 +15,20 @@ __all__ = ["face_problems"]
 Arrays = Mapping[str, Any]
 ROWS = 13
 
+COUNTERS = ("step", "seed", "epochs", "steps_per_epoch")
+"""Numbers of the run, which the host reads in every step: they are there wherever the state is."""
 
-def face_problems(module: Any, own: Any, cp: Any, state: Arrays, batch: Arrays) -> list[str]:
-    """Every promise that is broken, in words. ``own`` is the module for the CPU."""
+
+def face_problems(
+    module: Any, own: Any, cp: Any, state: Arrays, batch: Arrays, *, driven: bool = False
+) -> list[str]:
+    """Every promise that is broken, in words. ``own`` is the module for the CPU. One that is
+    ``driven`` by a line search reads its objectives."""
     checks = [_places, _feeding]
     if module.signature["objective"]:
-        checks += [_steps, _not_finite, _bad_labels]
+        checks += [_states, _not_finite, _bad_labels]
+    if module.signature["objective"] and not driven:
+        checks.append(_objectives)
     problems = []
     for check in checks:
         try:
@@ -51,9 +59,9 @@ def _places(module: Any, own: Any, cp: Any, state: Arrays, batch: Arrays) -> Ite
 
 
 def _all(arrays: Arrays, kind: type, what: str) -> Iterator[str]:
-    for name, array in arrays.items():
-        if not isinstance(array, kind):
-            yield f"{what}: {name} is a {type(array).__name__}"
+    odd = [name for name, array in arrays.items() if not isinstance(array, kind)]
+    if odd:
+        yield f"{what}: {type(arrays[odd[0]]).__name__} for {', '.join(odd)}"
 
 
 def _feeding(module: Any, own: Any, cp: Any, state: Arrays, batch: Arrays) -> Iterator[str]:
@@ -63,33 +71,43 @@ def _feeding(module: Any, own: Any, cp: Any, state: Arrays, batch: Arrays) -> It
         yield f"room() is {room!r}"
     batches = [({n: np.asarray(a + k).astype(a.dtype) for n, a in batch.items()}, k)
                for k in range(4)]  # fmt: skip
-    found = list(module.ahead(iter(batches)))
-    if [count for _, count in found] != [count for _, count in batches]:
-        yield "ahead does not give each batch once and in order"
-        return
-    for (arrays, count), (expected, _) in zip(found, batches, strict=True):
+    counts = []
+    for arrays, count in module.ahead(iter(batches)):  # each is valid until the next is asked for
+        counts.append(count)
         for name, array in arrays.items():
             if not isinstance(array, cp.ndarray):
                 yield f"ahead leaves {name} on the host"
-            elif not np.array_equal(cp.asnumpy(array), expected[name]):
+            elif not np.array_equal(cp.asnumpy(array), batches[count][0][name]):
                 yield f"ahead changes {name} of batch {count}"
+    if counts != [count for _, count in batches]:
+        yield "ahead does not give each batch once and in order"
 
 
-def _steps(module: Any, own: Any, cp: Any, state: Arrays, batch: Arrays) -> Iterator[str]:
-    """An objective that is not read back, and a state of the kind that was given."""
+def _objectives(module: Any, own: Any, cp: Any, state: Arrays, batch: Arrays) -> Iterator[str]:
+    """A step's objective is not read back."""
+    trainer = module.Trainer(dict(state), ROWS, steps_per_epoch=2, epochs=2)
+    objective = trainer.step(module.place(batch))
+    if not isinstance(objective, cp.ndarray):
+        yield f"a step gives a {type(objective).__name__}"
+    elif objective.shape != () or objective.dtype != np.float64:
+        yield f"a step gives {objective.dtype} of shape {objective.shape}"
+
+
+def _states(module: Any, own: Any, cp: Any, state: Arrays, batch: Arrays) -> Iterator[str]:
+    """A trainer's state is where the one was that it was given, and the same in both places."""
+    found = []
     given = module.place(batch)
-    states = {}
-    for kind, start in ((np.ndarray, dict(state)), (cp.ndarray, module.place(state))):
+    for kind, where, start in (
+        (np.ndarray, "on the host", dict(state)),
+        (cp.ndarray, "on the device", module.place(state)),
+    ):
         trainer = module.Trainer(start, ROWS, steps_per_epoch=2, epochs=2)
-        objective = trainer.step(given)
-        if not isinstance(objective, cp.ndarray):
-            yield f"a step gives a {type(objective).__name__}"
-        elif objective.shape != () or objective.dtype != np.float64:
-            yield f"a step gives {objective.dtype} of shape {objective.shape}"
+        trainer.step(given)
         after = trainer.state()
-        yield from _all(after, kind, f"the state of a trainer that was given {kind.__module__}")
-        states[kind.__module__] = {n: cp.asnumpy(a) for n, a in after.items()}
-    first, second = states.values()
+        there = {name: array for name, array in after.items() if name not in COUNTERS}
+        yield from _all(there, kind, f"the state of a trainer that was given one {where}")
+        found.append({name: cp.asnumpy(array) for name, array in after.items()})
+    first, second = found
     if any(not np.array_equal(first[name], second[name], equal_nan=True) for name in first):
         yield "the state after a step depends on where it was before"
 

@@ -65,7 +65,9 @@ def _benchmarks(item: str, folder: Path, emit: Emit, seconds: float) -> None:
 
 
 def _entries(folder: Path, item: str, kind: str) -> list[Entry]:
-    return [e for e in read_manifest(folder) if (e.name, e.kind) == (item, kind)]
+    """Of a folder that was found to be current when the check began."""
+    entries = read_manifest(folder, current=False)
+    return [e for e in entries if (e.name, e.kind) == (item, kind)]
 
 
 def _single(folder: Path, item: str, emit: Emit) -> Entry | None:

@@ -80,8 +80,9 @@ def check_model(
     """Rows for each quantity in f64, then in f32. ``entries`` are of one model, by precision."""
     for precision in ("f64", "f32"):
         entry = entries[precision]
-        if entry.problem:
-            emit(precision, "failed", entry.problem, precision=precision, quantity="compiling")
+        problem = entry.problem or entries["f64"].problem  # f32 is compared with f64
+        if problem:
+            emit(precision, "failed", problem, precision=precision, quantity="compiling")
             continue
         for function, why in entry.lacking.items():
             emit(f"{precision} {function}", "told", why, precision=precision, lacking=function)
@@ -113,7 +114,9 @@ def _check_precision(
     if entry.name == DRAWS:
         _tell(emit, precision, "draws", *_same_draws(own, peer, state, batch))
     if peer.library is not np:
-        problems = face_problems(peer.module, own.module, peer.library, state, batch)
+        both = peer.module, own.module
+        driven = bool(entry.driver)
+        problems = face_problems(*both, peer.library, state, batch, driven=driven)
         status = "failed" if problems else "ok"
         emit(f"{precision} face", status, "; ".join(problems), precision=precision, quantity="face")
 

@@ -10,14 +10,15 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from gpu_check.prepared import NETWORKS, ROOT, Entry, write_manifest
+from gpu_check.prepared import NETWORKS, ROOT, Entry, fingerprint, write_manifest
 from gpu_check.rows import first_line
 
-__all__ = ["Job", "jobs", "missing", "prepare"]
+__all__ = ["SLOW", "Job", "jobs", "missing", "prepare"]
 
 NEEDS = ("lark", "networkx", "numpy", "safetensors")
 """What compiling imports."""
@@ -27,6 +28,9 @@ CUTS = {"custom": "logits", "diabetes": "prediction", "circuit": "q", "logistic"
 
 BATCHES = {"784-1024-1024-10": 256, "784-4096-4096-10": 8192, "64-32-10": 32, "lenet5": 256}
 """Of the networks that are benchmarks."""
+
+SLOW = ("lstm", "transformer")
+"""Models that take longest to compile and to run; with others beside them they go first."""
 
 Job = tuple[str, str, str]
 """A model file, a precision, and its kind: ``model`` or ``benchmark``."""
@@ -43,7 +47,7 @@ def jobs(names: Iterable[str] = ()) -> list[Job]:
     found = [(str(path), precision, "model") for path in models for precision in ("f64", "f32")]
     found += [(str(NETWORKS / f"{name}.gc"), "f32", "benchmark") for name in BATCHES]
     chosen = [job for job in found if not names or Path(job[0]).stem in names]
-    return sorted(chosen, key=lambda job: Path(job[0]).stem not in ("lstm", "transformer"))
+    return sorted(chosen, key=lambda job: Path(job[0]).stem not in SLOW)
 
 
 def prepare(
@@ -54,6 +58,7 @@ def prepare(
     ``target`` is what stands for the GPU's.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    of = fingerprint()
     todo = [(job, folder, target) for job in jobs(names)]
     count = min(len(todo), workers or os.cpu_count() or 1)
     if count <= 1:
@@ -62,7 +67,7 @@ def prepare(
         with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
             entries = list(pool.map(_entry, *zip(*todo, strict=True)))
     entries.sort(key=lambda entry: (entry.kind, entry.name, entry.precision))
-    write_manifest(folder, entries)
+    write_manifest(folder, entries, of)
     return entries
 
 
@@ -80,7 +85,7 @@ def _compiled(entry: Entry, path: Path, folder: Path, target: str) -> Entry:
     products: list[str] = []
     lacking: dict[str, str] = {}
     if entry.kind == "model":
-        products, lacking = _products(path, precision)
+        products, lacking = _products(path)
     files = {}
     for name, made_by in (("numpy", "numpy"), ("cupy", target)):
         model = _compile(path, precision, products, made_by)
@@ -110,7 +115,8 @@ def _compile(path: Path, precision: Any, products: list[str], target: str) -> An
     )
 
 
-def _products(path: Path, precision: Literal["f32", "f64"]) -> tuple[list[str], dict[str, str]]:
+@cache
+def _products(path: Path) -> tuple[list[str], dict[str, str]]:
     """Those functions on request that the model can have, and why it cannot have the others."""
     import graphc
     from graphc.model import PRODUCTS
@@ -119,7 +125,7 @@ def _products(path: Path, precision: Literal["f32", "f64"]) -> tuple[list[str], 
     lacking: dict[str, str] = {}
     for name in PRODUCTS:
         try:
-            _compile(path, precision, [name], "numpy").generated.programs  # noqa: B018
+            _compile(path, "f64", [name], "numpy").generated.programs  # noqa: B018
         except graphc.RunError as problem:
             lacking[name] = str(problem)
         else:

@@ -73,18 +73,20 @@ def _sources(root: Path) -> Iterator[Path]:
     yield root / "tools" / "gpu_check" / "prepare.py"
 
 
-def write_manifest(folder: Path, entries: list[Entry]) -> None:
-    content = {"fingerprint": fingerprint(), "entries": [asdict(entry) for entry in entries]}
+def write_manifest(folder: Path, entries: list[Entry], of: str) -> None:
+    """``of`` is the fingerprint of what they were made of."""
+    content = {"fingerprint": of, "entries": [asdict(entry) for entry in entries]}
     (folder / MANIFEST).write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
-def read_manifest(folder: Path) -> list[Entry]:
-    """What was prepared. StaleError where nothing was, or for another state of the checkout."""
+def read_manifest(folder: Path, *, current: bool = True) -> list[Entry]:
+    """What was prepared. StaleError where nothing was, or for another state of the checkout where
+    it is to be of the ``current`` one."""
     path = folder / MANIFEST
     if not path.exists():
         raise StaleError(f"no modules are prepared in {folder}")
     content = json.loads(path.read_text(encoding="utf-8"))
-    if content["fingerprint"] != fingerprint():
+    if current and content["fingerprint"] != fingerprint():
         raise StaleError(f"the modules in {folder} are of another state of the checkout")
     return [Entry(**entry) for entry in content["entries"]]
 

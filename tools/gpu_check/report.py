@@ -30,6 +30,8 @@ TOLERANCES = (
     f"{ROUNDINGS:.1e} more (32 roundings), for sums in another order err as much but not alike."
 )
 
+LONGEST = 400
+
 TITLES = {
     "device": "Machine",
     "parity": "Parity with NumPy",
@@ -114,14 +116,21 @@ def unmeasured() -> str:
 
 
 def _listed(rows: Sequence[Row]) -> list[str]:
-    return [f"- {row.part}, {row.item}, {row.what}: {_cell(row.detail)}" for row in rows] or [
-        "Nothing."
+    """A line for all of an item that ended in the same way."""
+    grouped: dict[tuple[str, str, str], list[str]] = {}
+    for row in rows:
+        grouped.setdefault((row.part, row.item, row.detail), []).append(row.what)
+    lines = [
+        f"- {part}, {item}, {', '.join(whats)}: {_cell(detail)}"
+        for (part, item, detail), whats in grouped.items()
     ]
+    return lines or ["Nothing."]
 
 
 def _cell(text: str) -> str:
-    """Text of an error, harmless in a table and in one line."""
-    return " ".join(text.replace("|", "\\|").replace("`", "'").split())
+    """Text of an error, harmless in a table and in one line of reasonable length."""
+    line = " ".join(text.replace("|", "\\|").replace("`", "'").split())
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 
 # ------------------------------------------------------------------------------- tables
