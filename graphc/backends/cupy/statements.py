@@ -345,16 +345,17 @@ class DeviceBody(PlainBody):
         self.lines += [(text, "", None) for text in texts]
         self.memory += [Memory(drops=tuple(names)), *[Memory()] * (len(texts) - 1)]
 
+    def _held(self, id: int) -> bool:
+        """Whether a value is an array that a statement made."""
+        how = self.how[id]
+        return how in ("compute", "view") or (how == "static" and bool(self.graph[id].tensor.shape))
+
     def last_used(self) -> dict[int, list[str]]:
         kept = {self.value[id] for id in self.roots}
         last: dict[str, int] = {}
         for position, memory in enumerate(self.memory):
             names = [*memory.makes, *memory.uses]
-            names += [
-                self.value[id]
-                for id in memory.reads
-                if id in self.value and self.how[id] in ("compute", "view", "static")
-            ]
+            names += [self.value[id] for id in memory.reads if id in self.value and self._held(id)]
             last.update(dict.fromkeys(names, position))
         found: dict[int, list[str]] = {}
         for name, position in last.items():
