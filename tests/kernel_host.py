@@ -140,7 +140,8 @@ def _compiled(source: str, options: tuple[str, ...]) -> Path:
     digest = hashlib.sha256("\0".join((source, *options)).encode()).hexdigest()[:24]
     path = _folder() / f"{digest}.so"
     flags = ["-x", "c++", "-std=c++17", "-O1", "-w", "-ffp-contract=off", "-shared", "-fPIC"]
-    command = [compiler, *flags, "-pthread", *options, "-", "-o", str(path)]
+    meant = [option for option in options if not option.startswith("--")]  # the rest is NVRTC's
+    command = [compiler, *flags, "-pthread", *meant, "-", "-o", str(path)]
     done = subprocess.run(
         command, input=BEGINNING + source, capture_output=True, text=True, check=False
     )

@@ -7,6 +7,8 @@ import functools
 from importlib import metadata
 from typing import Any
 
+from graphc.backends.kernels import OPTIONS
+
 ARCHITECTURES = ("sm_80", "sm_90")
 
 
@@ -22,7 +24,7 @@ def compiled(source: str, architecture: str, real: str) -> bytes:
     _expect(
         nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"k.cu", 0, None, None)
     )
-    options = [f"--gpu-architecture={architecture}", f"-DREAL={real}", "--std=c++17"]
+    options = [f"--gpu-architecture={architecture}", f"-DREAL={real}", *OPTIONS]
     given = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
     status = nvrtc.nvrtcCompileProgram(program, len(options), given)
     log = _text(nvrtc.nvrtcGetProgramLogSize, nvrtc.nvrtcGetProgramLog, program).decode()

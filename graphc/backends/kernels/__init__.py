@@ -6,11 +6,12 @@ behind definitions of what CUDA has and C++ has not, a host's compiler.
 
 from graphc.backends.kernels.kernel import Entry, Kernel
 from graphc.backends.kernels.names import kernel_name
-from graphc.backends.kernels.prelude import helpers_used, prelude
+from graphc.backends.kernels.prelude import OPTIONS, helpers_used, prelude
 from graphc.backends.kernels.printing import print_kernel
 from graphc.backends.kernels.update import print_update
 
 __all__ = [
+    "OPTIONS",
     "Entry",
     "Kernel",
     "helpers_used",

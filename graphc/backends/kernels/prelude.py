@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["BEGINNING", "HELPERS", "helpers_used", "prelude"]
+__all__ = ["BEGINNING", "HELPERS", "OPTIONS", "helpers_used", "prelude"]
 
 BEGINNING = "typedef REAL real;\n"
 """What every source begins with. ``REAL`` is float or double, by ``-DREAL=float``."""
+
+OPTIONS = ("--std=c++17", "--fmad=false")
+"""How NVRTC is to compile them. A product that is added is rounded first, as NumPy does: else the
+largest of some sums might be none of them when they are computed again to find it."""
 
 _THREADS = """\
 // The number of this thread among those of all blocks.

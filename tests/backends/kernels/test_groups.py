@@ -48,27 +48,27 @@ def check_random(seeds: range, real: Any, **how: int) -> None:
 
 
 def test_random_groups():
-    check_random(range(60), np.float64)
+    check_random(range(40), np.float64)
 
 
 def test_random_groups_are_of_all_sorts():
     """Else the test above would say nothing of them."""
-    kernels = all_of(random_kernels(range(60)))
-    assert len(kernels) > 150
+    kernels = all_of(random_kernels(range(40)))
+    assert len(kernels) > 100
     sorts = Counter((kernel.kind, bool(kernel.totals)) for kernel in kernels)
-    assert min(sorts[kind, total] for kind in ("elements", "rows") for total in (0, 1)) > 3
-    assert sum(any(kernel.in_place.values()) for kernel in kernels) > 50
+    assert min(sorts[kind, total] for kind in ("elements", "rows") for total in (0, 1)) > 2
+    assert sum(any(kernel.in_place.values()) for kernel in kernels) > 30
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("real", [np.float32, np.float64], ids=["f32", "f64"])
 def test_many_more_random_groups(real: Any):
-    check_random(range(60, 460), real)
+    check_random(range(40, 440), real)
 
 
-@pytest.mark.parametrize(("threads", "blocks"), [(2, 1), (16, 2)])
+@pytest.mark.parametrize(("threads", "blocks"), [(2, 1), (8, 2)])
 def test_threads_of_a_block_work_together(threads: int, blocks: int):
-    check_random(range(7), np.float64, block=threads, blocks=blocks)
+    check_random(range(6), np.float64, block=threads, blocks=blocks)
 
 
 @pytest.mark.slow
@@ -122,9 +122,8 @@ def _symbols(type: Any) -> set[str]:
     return {symbol for size in sizes if not isinstance(size, int) for symbol in size.symbols}
 
 
-@pytest.mark.parametrize("name", ["digits", "transformer"])
-def test_groups_of_a_model(name: str):
-    check_model(name, np.float32)
+def test_groups_of_a_model():
+    check_model("digits", np.float32)
 
 
 @pytest.mark.slow
@@ -159,9 +158,9 @@ def test_equal_groups_have_one_key():
 
 def test_an_output_may_lie_where_an_operand_does():
     """Every pair that a kernel allows, one at a time."""
-    found, checked = random_kernels(range(30)), 0
+    found, checked = random_kernels(range(20)), 0
     module = host_module(all_of(found), np.float64)
-    for seed, one in zip(range(30), found, strict=True):
+    for seed, one in zip(range(20), found, strict=True):
         values = known_values(one, leaves(seed))
         run = Run(module, one.graph, {"n": ROWS}, np.float64, 7, 3)
         for kernel in one.kernels:
@@ -172,7 +171,7 @@ def test_an_output_may_lie_where_an_operand_does():
                     for id, value in over.items():
                         np.testing.assert_array_equal(value, apart[id], kernel.source)
                     checked += 1
-    assert checked > 60
+    assert checked > 40
 
 
 def known_values(one: Opened, given: dict[str, Any]) -> dict[int, Any]:
@@ -184,20 +183,20 @@ def known_values(one: Opened, given: dict[str, Any]) -> dict[int, Any]:
 # ------------------------------------------------------------------------------- wrong ones
 
 
+QUICK = [("[row]", "[0]"), ("column = i % ", "column = i / "), ("_part += ", "_part += 1 + ")]
+WRONG = [
+    ("[column]", "[0]"),
+    ("row = i / ", "row = i % "),
+    ("if (column == 0)", "if (column < 0)"),
+    (" = -infinity()", " = 0"),
+    ("seed, 0x", "seed + 1, 0x"),
+    ("i < 3 * n", "i < 2 * n"),
+    ("row < n", "row < n - 1"),
+]
+
+
 @pytest.mark.parametrize(
-    ("right", "wrong"),
-    [
-        ("[column]", "[0]"),
-        ("[row]", "[0]"),
-        ("row = i / ", "row = i % "),
-        ("column = i % ", "column = i / "),
-        ("if (column == 0)", "if (column < 0)"),
-        (" = -infinity()", " = 0"),
-        ("seed, 0x", "seed + 1, 0x"),
-        ("_part += ", "_part += 1 + "),
-        ("i < 3 * n", "i < 2 * n"),
-        ("row < n", "row < n - 1"),
-    ],
+    ("right", "wrong"), [*QUICK, *(pytest.param(*pair, marks=pytest.mark.slow) for pair in WRONG)]
 )
 def test_a_wrong_kernel_is_found(right: str, wrong: str):
     found = random_kernels(range(30))

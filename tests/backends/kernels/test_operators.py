@@ -76,13 +76,17 @@ def test_an_element_is_numpys(name: str, real: Any):
             raise AssertionError(f"{key}: {error}\n{kernels()[1][key].source}") from None
 
 
-@pytest.mark.parametrize(
-    ("architecture", "real"), [*zip(ARCHITECTURES, ("float", "double"), strict=True)]
-)
-def test_cuda_compiles_every_operator(architecture: str, real: str):
+def test_cuda_compiles_every_operator():
     chosen = {case.operator.name: kernels()[1][key] for key, case in CASES.items()}
     assert len(chosen) == len(GROUPED)
-    assert compiled(source_of(list(chosen.values())), architecture, real)
+    assert compiled(source_of(list(chosen.values())), "sm_80", "float")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("real", ["float", "double"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_cuda_compiles_every_case(architecture: str, real: str):
+    assert compiled(source_of(list(kernels()[1].values())), architecture, real)
 
 
 def test_what_works_on_more_than_elements_has_none():
@@ -95,9 +99,7 @@ def test_what_works_on_more_than_elements_has_none():
 WRONG = {
     "maximum_of_real_real": ("x > y || x != x ? x : y", "x > y ? x : y"),
     "sign_of_real": ("x == 0 ? (real)0 : x", "(real)0"),
-    "max_of_real_1_False": ("x > y || x != x ? x : y", "x > y ? x : y"),
     "bernoulli_of_all_thirds": ("third == 1 ? 16 : 0", "third == 1 ? 0 : 16"),
-    "uniform_4": ("word / 4 + 1", "word / 4"),
     "normal_4": ("index % 2 ? words[2]", "index % 2 ? words[1]"),
 }
 
@@ -127,9 +129,7 @@ def case_is_wrong(case: Case, wrong: str, monkeypatch: pytest.MonkeyPatch) -> bo
 @pytest.mark.parametrize(
     ("key", "wrong"),
     [
-        ("sign_of_real", "x0[i] > 0 ? (real)1 : (real)-1"),
         ("round_of_real", "floor(x0[i] + (real)0.5)"),
-        ("equal_of_real_real", "!(x0[i] < x1[i]) && !(x0[i] > x1[i])"),
         ("power_by_literal_2", "pow(x0[i], (real)0.5)"),
     ],
 )

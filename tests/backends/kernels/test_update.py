@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,16 @@ def kernel_of(update: UpdatePlan, name: str) -> Kernel:
     return print_update(update.body, update.labels, names=names, name=name)
 
 
-def run(kernel: Kernel, update: UpdatePlan, real: Any, trouble: int = -1) -> tuple[Any, Any]:
+@functools.cache
+def everything() -> tuple[dict[str, UpdatePlan], dict[str, Kernel]]:
+    """All rules, and their kernels."""
+    updates = {name: update_of(name) for name in RULES}
+    return updates, {name: kernel_of(update, name) for name, update in updates.items()}
+
+
+def run(
+    kernel: Kernel, update: UpdatePlan, real: Any, trouble: int = -1, host: Any = None
+) -> tuple[Any, Any]:
     """The arrays after the kernel, by the operands' ids, and what they should be."""
     rng, body = np.random.default_rng(0), update.body
     before = {id: rng.uniform(0.1, 1, COUNT).astype(real) for id in body.operands}
@@ -73,7 +83,8 @@ def run(kernel: Kernel, update: UpdatePlan, real: Any, trouble: int = -1) -> tup
     args = [arrays[id] for id in (*kernel.main.inputs, *kernel.main.outputs)]
     args += [float(number) for number in numbers]
     args += [COUNT for _ in kernel.main.sizes]
-    host_module([kernel], real).get(kernel.main.name)((3,), (64,), [*args, np.array([trouble, 0])])
+    host = host or host_module([kernel], real)
+    host.get(kernel.main.name)((3,), (64,), [*args, np.array([trouble, 0])])
     results = evaluate(
         body.graph, body.results, clocks, operands=before, dims={"size": COUNT}, real=real
     )
@@ -86,33 +97,31 @@ def run(kernel: Kernel, update: UpdatePlan, real: Any, trouble: int = -1) -> tup
 
 
 @pytest.mark.parametrize("real", [np.float64, np.float32], ids=["f64", "f32"])
-@pytest.mark.parametrize("name", RULES)
-def test_the_arrays_are_updated_in_place(name: str, real: Any):
-    update = update_of(name)
-    kernel = kernel_of(update, name)
-    arrays, expected = run(kernel, update, real)
-    for id, array in arrays.items():
-        few = 8 * float(np.finfo(real).eps)
-        np.testing.assert_allclose(array, np.broadcast_to(expected[id], array.shape), rtol=few)
-    assert kernel.elements == update.body.graph[update.body.operands[0]].tensor.size
+def test_the_arrays_are_updated_in_place(real: Any):
+    updates, kernels = everything()
+    host, few = host_module([*kernels.values()], real), 8 * float(np.finfo(real).eps)
+    for name, update in updates.items():
+        arrays, expected = run(kernels[name], update, real, host=host)
+        for id, array in arrays.items():
+            whole = np.broadcast_to(expected[id], array.shape)
+            np.testing.assert_allclose(array, whole, rtol=few, err_msg=name)
+        assert kernels[name].elements == update.body.graph[update.body.operands[0]].tensor.size
 
 
 def test_nothing_is_done_after_trouble():
-    update = update_of("adam")
-    arrays, expected = run(kernel_of(update, "adam"), update, np.float64, trouble=0)
+    updates, kernels = everything()
+    arrays, expected = run(kernels["adam"], updates["adam"], np.float64, trouble=0)
     for id, array in arrays.items():
         np.testing.assert_array_equal(array, expected[id])
 
 
 def test_cuda_compiles_every_rule():
-    kernels = [kernel_of(update_of(name), name) for name in RULES]
-    assert compiled(source_of(kernels), "sm_80", "float")
+    assert compiled(source_of([*everything()[1].values()]), "sm_80", "float")
 
 
 def test_an_order_of_writing_that_is_wrong_is_found():
     """Two states that change places: each is read before either is written."""
-    update = update_of("swap")
-    kernel = kernel_of(update, "swap")
+    update, kernel = (part["swap"] for part in everything())
     lines = kernel.source.splitlines()
     early = next(line for line in lines if "const real b_next" in line)
     lines.remove(early)
