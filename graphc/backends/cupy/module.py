@@ -23,6 +23,23 @@ from graphc.ops.helpers import plain_source
 __all__ = ["print_module"]
 
 
+_HOST_SEARCH: dict[Callable[..., Any], tuple[str, str]] = {
+    Descent.__init__: (
+        "    _check_state(state)\n",
+        "    _check_state(state)\n"
+        "    self._here = any(isinstance(array, cp.ndarray) for array in state.values())\n"
+        "    state = _on_host(state)\n",
+    ),
+    Descent.state: (
+        "    return {name: np.array(view) for name, view in self._views.items()}",
+        "    state = {name: np.array(view) for name, view in self._views.items()}\n"
+        "    return place(state) if self._here else state",
+    ),
+}
+"""A line search decides on the host, wherever the state is: a line of a function, and what stands
+there instead."""
+
+
 def print_module(
     programs: Programs,
     *,
@@ -70,8 +87,10 @@ class _Cupy(ModulePrinter):
 
     def printed(self, function: Callable[..., Any]) -> str:
         text = plain_source(function)
-        if function is Descent.__init__:  # a line search decides on the host
-            text = text.replace("    _check_state(state)", "    state = _on_host(state)", 1)
+        for place, (line, by) in _HOST_SEARCH.items():
+            if function is place:
+                assert line in text
+                text = text.replace(line, by, 1)
         if function in FLAT and self.spec.driver is None:
             text = respelled(text)
         if function is _check_state:
