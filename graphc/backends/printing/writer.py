@@ -94,8 +94,12 @@ class Writer:
     def _broken(self, text: str) -> None:
         """A call that is too long: its arguments on a line of their own, or one a line."""
         start = _outer_call(text)
+        inside = text[start:-1]
         with self.block(text[:start]):
-            self._arguments(text[start:-1])
+            if text[-1] == "]" and len(_parts(inside)) == 1:
+                self.line(inside)  # a comma would make the index a tuple
+            else:
+                self._arguments(inside)
         self.line(text[-1])
 
     def _bracketed(self, text: str) -> None:
