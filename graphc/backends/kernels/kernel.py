@@ -46,7 +46,8 @@ class Kernel:
     integers, ``totals`` says which.
 
     ``key`` is the same for kernels that differ in names and titles alone.
-    ``in_place`` says of each output which inputs may be the very same array.
+    ``in_place`` says of each output which inputs may be the very same array; no input may be that
+    of two.
     """
 
     title: str
