@@ -145,7 +145,7 @@ class Function:
         if product(shape[:-1]) == 1:
             return place, "0", place
         columns = self.size(shape[-1], atom=True)
-        return place, f"{place} / {columns}", f"{place} % {columns}"
+        return place, f"{place} / {columns}", f"({place} % {columns})"
 
     def expression(self, node: Node) -> tuple[str, list[str]]:
         """One element of a member, or the term of one, and its operands."""
