@@ -22,6 +22,9 @@ WORKSPACE = 32 * 2**20
 """Bytes that cuBLAS takes for itself on the newest GPUs, less on others (NVIDIA, cuBLAS, section
 on cublasSetWorkspace)."""
 
+NOTES = 3072
+"""Bytes where steps write what goes wrong, and their objective."""
+
 PIECE = 512
 """Bytes: an array takes a multiple in CuPy's pool."""
 
@@ -37,7 +40,8 @@ def device_bytes(programs: Programs, dims: Mapping[str, int]) -> int:
     held = _held(spec, program, precision)
     batch = sum(_pieces(array_bytes(i.type, precision, dims)) for i in spec.inputs.values())
     live = live_bytes(step_body(opened(program)).memory, precision, dims)
-    return held + batch + max(live, default=0) + WORKSPACE
+    step = 2 * batch + max(live, default=0)  # the next batch comes while one is worked on
+    return WORKSPACE + NOTES + held + max(step, _largest(spec, precision))
 
 
 def step_body(program: Program) -> DeviceBody:
@@ -78,19 +82,28 @@ def live_bytes(
 
 
 def _held(spec: ModelSpec, program: Program, precision: Precision) -> int:
-    """What a trainer holds between steps."""
+    """What a trainer holds between steps; of a driver, which holds its state on the host, what it
+    places there for each gradient."""
     real = item_bytes("real", precision)
     count = {name: size_value(spec.parameters[name].type.size, {}) for name in spec.learned}
-    total = 0
+    types = [info.type for name, info in spec.parameters.items() if name not in count]
+    types += [info.type for info in spec.states.values()]
+    if spec.driver is not None:
+        types += 2 * [spec.parameters[name].type for name in count]
+    total = sum(_pieces(array_bytes(type, precision, {})) for type in types)
+    if spec.driver is not None:
+        return total
     for group in spec.groups:
         elements = sum(count[name] for name in group.parameters)
         total += _pieces(real * elements) * len(group.states)
-    total += 2 * _pieces(real * sum(count.values()))
-    if spec.driver is None:
-        total += sum(_pieces(real * u.count) for u in update_plans(program) if u.decay)
-    frozen = (info.type for name, info in spec.parameters.items() if name not in count)
-    types = [*frozen, *(info.type for info in spec.states.values())]
-    return total + sum(_pieces(array_bytes(type, precision, {})) for type in types)
+    total += sum(_pieces(real * u.count) for u in update_plans(program) if u.decay)
+    return total + 2 * _pieces(real * sum(count.values()))
+
+
+def _largest(spec: ModelSpec, precision: Precision) -> int:
+    """The largest array of a state: each goes to the device before it goes to its place there."""
+    infos = [*spec.parameters.values(), *spec.states.values()]
+    return max(_pieces(array_bytes(info.type, precision, {})) for info in infos)
 
 
 def _pieces(count: int) -> int:

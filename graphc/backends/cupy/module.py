@@ -16,7 +16,7 @@ from graphc.backends.printing.descent import Descent
 from graphc.backends.printing.functions import gap
 from graphc.backends.printing.module import Functions, ModulePrinter
 from graphc.backends.printing.signature import print_literal
-from graphc.backends.printing.support import FILES, FLAT, MASKS, _check_state
+from graphc.backends.printing.support import FILES, FLAT, MASKS, _check_state, _filled
 from graphc.model.program import Program, Programs
 from graphc.ops.helpers import plain_source
 
@@ -93,6 +93,8 @@ class _Cupy(ModulePrinter):
                 text = text.replace(line, by, 1)
         if function in FLAT and self.spec.driver is None:
             text = respelled(text)
+            if function is _filled:  # from the host one array after the other
+                text = text.replace(", state[key])", ", _device(state[key]))")
         if function is _check_state:
             seen = "state[name] if isinstance(state[name], cp.ndarray) else "
             text = text.replace("array = np.", f"array = {seen}np.")

@@ -24,7 +24,7 @@ from graphc.ops.leaves import Constant, Input
 from graphc.ops.logic import Cast
 from graphc.ops.matmul import Matmul
 from graphc.ops.reductions import Reduction
-from graphc.ops.shapes import Broadcast
+from graphc.ops.shapes import Broadcast, Reshape
 
 __all__ = ["DeviceBody", "Memory"]
 
@@ -64,6 +64,7 @@ class DeviceBody(PlainBody):
 
     def write_statements(self) -> None:
         self.written: dict[int, str] = {}
+        self._strided: set[int] = set()
         self._watches = any(
             isinstance(node.op, Input) and node.tensor.kind == "label" for node in self.order
         )
@@ -116,19 +117,34 @@ class DeviceBody(PlainBody):
         name = self.value[node.id] = self.called[node.id]
         if node.id in self.targets:
             self._write_to(node)
-        elif how == "view":
-            owner = self.value[node.inputs[0]]
-            memory = Memory(reads=node.inputs, view=(name, owner))
-            self._line(f"{name} = {self.expression(node)}", node, memory)
         else:
-            types = tuple(self.graph[i].tensor for i in node.inputs)
-            hidden = node.op.hidden(types, node.tensor)
-            memory = Memory({name: node.tensor}, node.inputs, hidden=hidden)
+            memory = self._of_view(node) if how == "view" else self._of_call(node)
             self._line(f"{name} = {self.expression(node)}", node, memory)
 
     def _line(self, text: str, node: Node, memory: Memory, comment: str | None = None) -> None:
         self.lines.append((text, remark(node) if comment is None else comment, node))
         self.memory.append(memory)
+
+    def _of_view(self, node: Node) -> Memory:
+        """What a view does to memory: to reshape what does not lie in order is to copy it."""
+        name, source = self.value[node.id], node.inputs[0]
+        if not isinstance(node.op, Reshape):
+            self._strided.add(node.id)
+        elif source in self._strided:
+            return Memory({name: node.tensor}, node.inputs)
+        return Memory(reads=node.inputs, view=(name, self.value[source]))
+
+    def _of_call(self, node: Node) -> Memory:
+        types = tuple(self.graph[i].tensor for i in node.inputs)
+        hidden = (*node.op.hidden(types, node.tensor), *self._put_in_order(node))
+        return Memory({self.value[node.id]: node.tensor}, node.inputs, hidden=hidden)
+
+    def _put_in_order(self, node: Node) -> Iterator[Type]:
+        """Operands that CuPy copies: a product of more than two matrices wants them in order."""
+        types = [self.graph[id].tensor for id in node.inputs]
+        if isinstance(node.op, Matmul) and any(len(type.shape) > 2 for type in types):
+            pairs = zip(node.inputs, types, strict=True)
+            yield from (type for id, type in pairs if id in self._strided)
 
     def _write_to(self, node: Node) -> None:
         """A statement that leaves a value in an array that is there. It gets a name where another
@@ -138,7 +154,7 @@ class DeviceBody(PlainBody):
         named = f"{name} = " if read else ""
         self.value[node.id] = name if read else target
         args = [self.operand(node, i) for i in node.inputs]
-        memory = Memory(reads=node.inputs)
+        memory = Memory(reads=node.inputs, hidden=tuple(self._put_in_order(node)))
         if isinstance(node.op, Matmul):
             self._line(f"{named}cp.matmul({', '.join(args)}, out={target})", node, memory)
             return
@@ -218,7 +234,9 @@ class DeviceBody(PlainBody):
         note = self._note(members, kernel.main.outputs)
         reads = tuple(id for node in members.values() for id in node.inputs)
         uses = tuple(parts.values())
-        self._line(f"{head}, {arguments})", last, Memory(reads=reads, uses=uses), comment=note)
+        hidden = [self.graph[id].tensor for id in kernel.main.inputs if id in self._strided]
+        memory = Memory(reads=reads, uses=uses, hidden=tuple(hidden))
+        self._line(f"{head}, {arguments})", last, memory, comment=note)
         if kernel.total is not None:
             for id in kernel.total.outputs:
                 self._make_room(members[id])

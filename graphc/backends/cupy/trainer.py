@@ -55,11 +55,11 @@ def _print_start(
         w.line(real_line(spec))
         w.line("self._batch_size = batch_size")
         w.line("self._here = any(isinstance(array, cp.ndarray) for array in state.values())")
-        w.line("state = place(state)")
         w.line("weights, slopes, views = _flat_arrays(state, real)")
         w.line("self._slopes = _views(slopes, [n for names in GROUPS for n in names], views)")
         w.line("self._flat = _grouped(state, weights, slopes, views)")
-        w.line("self._state = {n: views[n] if n in views else state[n].copy() for n in state}")
+        w.line("rest = place({n: state[n].copy() for n in state if n not in views})")
+        w.line("self._state = {n: views[n] if n in views else rest[n] for n in state}")
         for name, clock in clock_of.items():
             needs = quoted(clock) if clock else None
             known = f"_known({quoted(name)}, {name}, state, {name.upper()}, {needs})"
@@ -124,8 +124,10 @@ def _print_state(w: Writer) -> None:
         with w.block("if failed >= 0:"):
             w.line('raise FloatingPointError(f"the objective is not finite at step {failed}")')
         w.line("_expect_no_trouble()")
-        w.line("state = {name: array.copy() for name, array in self._state.items()}")
-        w.line("return state if self._here else _on_host(state)")
+        with w.block("if self._here:"):
+            w.line("return {name: array.copy() for name, array in self._state.items()}")
+        fetched = "n: a.copy() if n in COUNTERS else _host(a)"
+        w.line(f"return {{{fetched} for n, a in self._state.items()}}")
     w.line()
 
 
