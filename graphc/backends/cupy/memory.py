@@ -102,8 +102,9 @@ def _held(spec: ModelSpec, program: Program, precision: Precision) -> int:
 
 def _largest(spec: ModelSpec, precision: Precision) -> int:
     """The largest array of a state: each goes to the device before it goes to its place there."""
-    infos = [*spec.parameters.values(), *spec.states.values()]
-    return max(_pieces(array_bytes(info.type, precision, {})) for info in infos)
+    types = [info.type for info in spec.parameters.values()]
+    types += [info.type for info in spec.states.values()]
+    return max(_pieces(array_bytes(type, precision, {})) for type in types)
 
 
 def _pieces(count: int) -> int:
