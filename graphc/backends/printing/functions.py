@@ -71,14 +71,15 @@ def print_losses(w: Writer, programs: Programs, kind: type[PlainBody]) -> None:
     """``losses(state, batch)``."""
     program = programs.losses
     roots, objective = program.named("loss"), program.roots.get(("objective", ""))
+    ids = [*roots.values(), *([] if objective is None else [objective])]
 
     def finish(body: PlainBody, out: Writer) -> None:
+        body.fetch(out, ids)
         value = 'float("nan")' if objective is None else body.as_number(objective)
         items = [f"{quoted(n)}: {body.as_number(i)}" for n, i in roots.items()]
         out.items(f"return {value}, {{", items, "}")
 
     doc = "The objective without penalties, and each loss by name."
-    ids = [*roots.values(), *([] if objective is None else [objective])]
     _print(w, program, kind, "losses", "batch", doc, ids, finish)
 
 

@@ -233,6 +233,9 @@ class PlainBody:
         do."""
         w.items("return {", items, "}")
 
+    def fetch(self, w: Writer, ids: list[int]) -> None:
+        """Read numbers that are to be returned, where to read one twice would take longer."""
+
     def as_number(self, id: int) -> str:
         """A root as a Python float, or as it is where it is not a single number."""
         single = self.graph[id].tensor.shape == ()
