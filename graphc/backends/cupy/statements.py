@@ -57,6 +57,8 @@ class DeviceBody(PlainBody):
     targets: Mapping[int, str] = field(default_factory=dict)
     memory: list[Memory] = field(default_factory=list)
     """Of each line."""
+    fetched: set[int] = field(default_factory=set)
+    """Numbers that the host has read."""
 
     kernels: ClassVar[KernelTable]
     """Where the kernels of a module are collected."""
@@ -316,7 +318,16 @@ class DeviceBody(PlainBody):
             return self.value[id]
         return f"cp.array({self.value[id]}, dtype=real)"
 
+    def fetch(self, w: Writer, ids: list[int]) -> None:
+        for id in dict.fromkeys(ids):
+            name = self.value[id]
+            if ids.count(id) > 1 and not self.graph[id].tensor.shape and name.isidentifier():
+                w.line(f"{name} = {self.as_number(id)}")
+                self.fetched.add(id)
+
     def as_number(self, id: int) -> str:
+        if id in self.fetched:
+            return self.value[id]
         single = self.graph[id].tensor.shape == ()
         return f"float({self.value[id]})" if single else f"_host({self.as_array(id)})"
 
