@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-for folder in ("tools", "tests/models", "tests/ops", "tests/backends/cupy"):
+for folder in ("tools", "tests/models", "tests/backends/kernels", "tests/backends/cupy"):
     sys.path.insert(0, str(ROOT / folder))
 
 from both_targets import Both, compiled, side_by_side  # noqa: E402
