@@ -120,10 +120,10 @@ def _print_state(w: Writer) -> None:
             "",
             "FloatingPointError, ValueError or IndexError for what went wrong in a step.",
         )
+        w.line("_expect_no_trouble()", "it may be why an objective is not finite")
         w.line("failed = int(self._failed[0])")
         with w.block("if failed >= 0:"):
             w.line('raise FloatingPointError(f"the objective is not finite at step {failed}")')
-        w.line("_expect_no_trouble()")
         with w.block("if self._here:"):
             w.line("return {name: array.copy() for name, array in self._state.items()}")
         fetched = "n: a.copy() if n in COUNTERS else _host(a)"
