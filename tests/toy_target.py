@@ -21,12 +21,14 @@ DEVICE = DeviceInfo("Toy 9000", 2000 * MIB, 1000 * MIB)
 
 @dataclass
 class Toy:
-    """What a test can change. A step takes ``fixed`` bytes and ``per_example`` for each example;
-    ``lacks`` is an operator that cannot be printed, ``device`` may be why there is none."""
+    """What a test can change. A step takes ``fixed`` bytes and ``per_example`` for each example,
+    a validation the part ``of_scored`` of that; ``lacks`` is an operator that cannot be printed,
+    ``device`` may be why there is none."""
 
     device: DeviceInfo | NoDeviceError | None = DEVICE
     fixed: int = 10 * MIB
     per_example: int = MIB
+    of_scored: float = 0.01
     lacks: str = ""
     asked: int = 0
     """How often the device was looked for."""
@@ -64,9 +66,9 @@ class Toy:
             raise self.device
         return self.device
 
-    def device_bytes(self, programs: Programs, dims: Mapping[str, int]) -> int:
-        examples = dims.get(programs.spec.batch or "", 0)
-        return self.fixed + examples * self.per_example
+    def device_bytes(self, programs: Programs, dims: Mapping[str, int], *, scored: int = 0) -> int:
+        examples = max(dims.get(programs.spec.batch or "", 0), self.of_scored * scored)
+        return self.fixed + int(examples * self.per_example)
 
 
 def toy_target(monkeypatch: pytest.MonkeyPatch) -> Toy:

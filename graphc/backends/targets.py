@@ -96,9 +96,10 @@ class TargetRoom(Protocol):
         NoDeviceError where there is none that works.
         """
 
-    def device_bytes(self, programs: Programs, dims: Mapping[str, int]) -> int:
+    def device_bytes(self, programs: Programs, dims: Mapping[str, int], *, scored: int = 0) -> int:
         """Bytes of device memory that training takes at most, without the data set; 0 where the
-        host is the device. ``dims`` gives every symbolic dimension."""
+        host is the device. ``dims`` gives every symbolic dimension. ``scored`` examples are
+        validated in between: metrics take them as one batch."""
 
 
 def load_target(name: str) -> TargetRoom:

@@ -9,6 +9,7 @@ from graphc.model import ModelSpec
 from graphc.runtime import Arrays, Module, RunError
 from graphc.session.footprint import largest
 from graphc.session.model import Model
+from graphc.session.parts import Parts
 from graphc.session.sizes import training_sizes
 from graphc.session.targets import HOST, expect_device, gigabytes
 
@@ -18,18 +19,22 @@ _ROUND = 64
 """A batch that is advised is a power of two from here on, any number below."""
 
 
-def expect_memory(model: Model, module: Module, state: Arrays, raw: Arrays) -> None:
-    """RunError where training over the examples in ``raw`` takes more memory than its device has
-    free, with the batch that would fit."""
+def expect_memory(model: Model, module: Module, state: Arrays, parts: Parts) -> None:
+    """RunError where training on ``parts`` takes more memory than its device has free, with the
+    batch that would fit, or where a validation does. Scores that are taken when the training is
+    done are not asked for: it stands without them."""
     if model.target == HOST:
         return
     device = expect_device(model.target)
     if device is None:
         return
     room, programs = load_target(model.target), model.generated.programs
-    sizes = training_sizes(model, module, state, raw)
+    sizes = training_sizes(model, module, state, parts.train)
     needed = room.device_bytes(programs, sizes)
     if needed <= device.free:
+        if parts.validation is not None:
+            rows = len(next(iter(parts.validation.values()), ()))
+            _expect_scoring(model, rows, room.device_bytes(programs, sizes, scored=rows), device)
         return
     symbol = model.spec.batch
 
@@ -42,6 +47,17 @@ def expect_memory(model: Model, module: Module, state: Arrays, raw: Arrays) -> N
         f"training {model.name}{_with(model.spec, batch)} takes {gigabytes(needed)} of device "
         f"memory, {gigabytes(device.free)} are free on {device.name}",
         help=_advice(model.spec, batch, takes, device),
+    )
+
+
+def _expect_scoring(model: Model, rows: int, needed: int, device: DeviceInfo) -> None:
+    if needed <= device.free:
+        return
+    raise RunError(
+        f"validating {model.name} on {rows:,} examples takes {gigabytes(needed)} of device memory "
+        f"beside the training, {gigabytes(device.free)} are free on {device.name}",
+        help="metrics take all examples of a part as one batch: give the split a smaller "
+        f"validation part, or train it elsewhere: --target {HOST}",
     )
 
 

@@ -130,7 +130,7 @@ def _trained(
     report: Report | None,
     **resumed: Any,
 ) -> TrainResult:
-    expect_memory(model, module, state, parts.train)
+    expect_memory(model, module, state, parts)
     try:
         return train(
             module,

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from graphc.backends.cupy.gradients import pass_body, training_roots
 from graphc.backends.cupy.statements import DeviceBody, Memory
 from graphc.backends.cupy.table import KernelTable
+from graphc.backends.printing.functions import LARGE, function_body
 from graphc.ir import Type
 from graphc.model.program import ModelSpec, Program, Programs
 from graphc.schedule import Precision, array_bytes, opened, size_value, step_roots, update_plans
@@ -29,30 +30,69 @@ PIECE = 512
 """Bytes: an array takes a multiple in CuPy's pool."""
 
 
-def device_bytes(programs: Programs, dims: Mapping[str, int]) -> int:
+def device_bytes(programs: Programs, dims: Mapping[str, int], *, scored: int = 0) -> int:
     """Bytes of device memory that training takes at most, without the data set: parameters,
-    gradients, optimizer and layer state, a batch, and the arrays of a step. 0 for a model that
-    learns nothing."""
+    gradients, optimizer and layer state, a batch, and the arrays of a step, or of a validation of
+    ``scored`` examples in between. 0 for a model that learns nothing."""
     program = programs.training
     if program is None:
         return 0
     spec, precision = programs.spec, programs.spec.train.precision
     held = _held(spec, program, precision)
-    batch = sum(_pieces(array_bytes(i.type, precision, dims)) for i in spec.inputs.values())
     live = live_bytes(step_body(opened(program)).memory, precision, dims)
-    step = 2 * batch + max(live, default=0)  # the next batch comes while one is worked on
-    return WORKSPACE + NOTES + held + max(step, _largest(spec, precision))
+    # the next batch comes while one is worked on
+    most = [2 * _batch(spec, dims) + max(live, default=0), _largest(spec, precision)]
+    if scored:
+        most += [_scoring(programs, dims, scored)]
+    return WORKSPACE + NOTES + held + max(most)
+
+
+def _batch(spec: ModelSpec, dims: Mapping[str, int]) -> int:
+    types = (info.type for info in spec.inputs.values())
+    return sum(_pieces(array_bytes(type, spec.train.precision, dims)) for type in types)
+
+
+def _scoring(programs: Programs, dims: Mapping[str, int], scored: int) -> int:
+    """What a validation takes while a trainer holds what is its own: parameters and states once
+    more, and for metrics all examples as one batch."""
+    spec = programs.spec
+    infos = [info.type for info in spec.parameters.values()]
+    infos += [info.type for info in spec.states.values()]
+    placed = sum(_pieces(array_bytes(type, spec.train.precision, {})) for type in infos)
+    losses = 2 * _batch(spec, dims) + _function(programs.losses, ("loss", "objective"), dims)
+    if not programs.metrics.named("metric"):
+        return placed + losses
+    whole = dims if spec.batch is None else {**dims, spec.batch: scored}
+    metrics = _batch(spec, whole) + _function(programs.metrics, ("metric",), whole)
+    return placed + max(losses, metrics)
+
+
+def _function(program: Program, roles: tuple[str, ...], dims: Mapping[str, int]) -> int:
+    """The arrays of a function that gives the roots of some roles."""
+    program = opened(program)
+    roots = dict.fromkeys(id for (role, _), id in program.roots.items() if role in roles)
+    body = function_body(program, _counted(), roots, {})
+    assert isinstance(body, DeviceBody)
+    if body.bytes_an_example > LARGE:
+        body.let_go()
+    return max(live_bytes(body.memory, program.spec.train.precision, dims), default=0)
 
 
 def step_body(program: Program) -> DeviceBody:
     """The statements of a step, of a program whose groups are open."""
 
+    driven = program.spec.driver is not None
+    roots = training_roots(program) if driven else step_roots(program)
+    return pass_body(program, roots, _counted())
+
+
+def _counted() -> type[DeviceBody]:
+    """Statements whose kernels go to no module."""
+
     class Body(DeviceBody):
         kernels = KernelTable()
 
-    driven = program.spec.driver is not None
-    roots = training_roots(program) if driven else step_roots(program)
-    return pass_body(program, roots, Body)
+    return Body
 
 
 def live_bytes(

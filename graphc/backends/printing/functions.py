@@ -21,6 +21,7 @@ from graphc.ops.leaves import Direction, Input, Parameter, StateRead, Tangent
 from graphc.passes.vectorize import TANGENTS
 
 __all__ = [
+    "LARGE",
     "Finish",
     "clock_preamble",
     "function_body",
