@@ -12,6 +12,7 @@ from graphc.backends.cupy.respelling import device_helper, device_helpers_used, 
 from graphc.backends.cupy.statements import DeviceBody
 from graphc.backends.cupy.table import KernelTable
 from graphc.backends.cupy.trainer import print_trainer
+from graphc.backends.printing import newton
 from graphc.backends.printing.descent import Descent
 from graphc.backends.printing.functions import gap
 from graphc.backends.printing.module import Functions, ModulePrinter
@@ -23,7 +24,7 @@ from graphc.ops.helpers import plain_source
 __all__ = ["print_module"]
 
 
-_HOST_SEARCH: dict[Callable[..., Any], tuple[str, str]] = {
+_INSTEAD: dict[Callable[..., Any], tuple[str, str]] = {
     Descent.__init__: (
         "    _check_state(state)\n",
         "    _check_state(state)\n"
@@ -35,9 +36,10 @@ _HOST_SEARCH: dict[Callable[..., Any], tuple[str, str]] = {
         "    state = {name: np.array(view) for name, view in self._views.items()}\n"
         "    return place(state) if self._here else state",
     ),
+    newton._block: ("np.size(array)", "math.prod(cp.shape(array))"),
 }
-"""A line search decides on the host, wherever the state is: a line of a function, and what stands
-there instead."""
+"""Line searches decide on the host, wherever state and batch are: what a function has for that, and
+what stands there instead."""
 
 
 def print_module(
@@ -87,10 +89,9 @@ class _Cupy(ModulePrinter):
 
     def printed(self, function: Callable[..., Any]) -> str:
         text = plain_source(function)
-        for place, (line, by) in _HOST_SEARCH.items():
-            if function is place:
-                assert line in text
-                text = text.replace(line, by, 1)
+        if function in _INSTEAD:
+            assert _INSTEAD[function][0] in text
+            text = text.replace(*_INSTEAD[function], 1)
         if function in FLAT and self.spec.driver is None:
             text = respelled(text)
             if function is _filled:  # from the host one array after the other

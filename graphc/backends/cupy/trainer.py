@@ -88,7 +88,7 @@ def _print_step(w: Writer, spec: ModelSpec, step: str) -> None:
             axis = None if spec.batch is None else axis_of(info.type, spec.batch)
             if axis is not None:
                 w.line(
-                    f"rows = np.shape(batch[{quoted(name)}])[{axis}]"
+                    f"rows = cp.shape(batch[{quoted(name)}])[{axis}]"
                     if axis
                     else f"rows = len(batch[{quoted(name)}])"
                 )
@@ -124,10 +124,10 @@ def _print_state(w: Writer) -> None:
         w.line("failed = int(self._failed[0])")
         with w.block("if failed >= 0:"):
             w.line('raise FloatingPointError(f"the objective is not finite at step {failed}")')
-        with w.block("if self._here:"):
-            w.line("return {name: array.copy() for name, array in self._state.items()}")
-        fetched = "n: a.copy() if n in COUNTERS else _host(a)"
-        w.line(f"return {{{fetched} for n, a in self._state.items()}}")
+        w.line("copy = cp.array if self._here else _host", "the counters are on the host")
+        w.line("kept = self._state.items()")
+        copied = "copy(a) if isinstance(a, cp.ndarray) else np.array(a)"
+        w.line(f"return {{n: {copied} for n, a in kept}}")
     w.line()
 
 
