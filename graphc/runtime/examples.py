@@ -80,18 +80,18 @@ def load_examples(
     return _Prepared(arrays, count, _with_rows(module.signature, arrays))
 
 
-def on_device(module: Module, examples: Examples) -> Examples:
+def on_device(module: Module, examples: Examples, reserved: int = 0) -> Examples:
     """The same examples for training or evaluation on the module's device, in the same order.
 
-    Ask for it when all else that stays on the device is there. Where the module computes on the
-    host they are what they were.
+    Ask for it when all else that stays on the device is there; what comes and goes beside it takes
+    ``reserved`` bytes. Where the module computes on the host they are what they were.
     """
     device = device_of(module)
     if device is None:
         return examples
     if isinstance(examples, _InMemory | _Raw):
         with on_machine():
-            fits = examples.bytes <= _SHARE * device.room()
+            fits = examples.bytes <= _SHARE * (device.room() - reserved)
             placed = examples.placed(device) if fits else None
         if placed is not None:
             return placed

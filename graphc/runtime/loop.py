@@ -21,6 +21,7 @@ import numpy as np
 from graphc.runtime.atomic import uninterrupted
 from graphc.runtime.checkpoint import not_finite
 from graphc.runtime.computing import MachineError, cannot_compute, computing, on_machine
+from graphc.runtime.device import device_of
 from graphc.runtime.errors import RunError
 from graphc.runtime.evaluation import evaluate_examples
 from graphc.runtime.examples import Examples, load_examples, on_device
@@ -86,11 +87,11 @@ class _Parts:
     train: Examples
     validation: Examples | None
 
-    def on_device(self, module: Module) -> _Parts:
+    def on_device(self, module: Module, reserved: int) -> _Parts:
         """Both where the module computes, the training part first."""
-        train = on_device(module, self.train)
+        train = on_device(module, self.train, reserved)
         held = self.validation
-        return _Parts(train, None if held is None else on_device(module, held))
+        return _Parts(train, None if held is None else on_device(module, held, reserved))
 
 
 class _Run:
@@ -146,6 +147,8 @@ class _Run:
     def _trainer(self) -> Trainer:
         """A trainer at the state to go on from, and after it, in what memory is left on the
         device, the data."""
+        device = device_of(self.module)
+        before = 0 if device is None else device.room()
         # A copy, because a trainer may work in the arrays that it is given.
         with computing():
             trainer = self.module.Trainer(
@@ -154,7 +157,8 @@ class _Run:
                 steps_per_epoch=self.steps,
                 epochs=self.config.epochs,
             )
-        self.parts = self.parts.on_device(self.module)
+        taken = 0 if device is None else before - device.room()
+        self.parts = self.parts.on_device(self.module, max(0, self.config.device_bytes - taken))
         return trainer
 
     def _epochs(self, trainer: Trainer) -> Stopped:

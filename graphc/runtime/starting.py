@@ -24,7 +24,8 @@ class TrainConfig:
 
     ``batch`` None takes all examples at once; ``patience`` None never stops early. The watched
     value is the validation objective without penalties, or the loss or metric named ``watch``;
-    ``mode`` tells which direction is better.
+    ``mode`` tells which direction is better. ``device_bytes`` is what training takes of a device's
+    memory, without the data: so much is left free of them.
     """
 
     epochs: int
@@ -33,6 +34,7 @@ class TrainConfig:
     patience: int | None = None
     watch: str | None = None
     mode: Literal["min", "max"] = "min"
+    device_bytes: int = 0
 
     def __post_init__(self) -> None:
         _at_least("epochs", self.epochs, 0)

@@ -19,23 +19,27 @@ _ROUND = 64
 """A batch that is advised is a power of two from here on, any number below."""
 
 
-def expect_memory(model: Model, module: Module, state: Arrays, parts: Parts) -> None:
-    """RunError where training on ``parts`` takes more memory than its device has free, with the
-    batch that would fit, or where a validation does. Scores that are taken when the training is
-    done are not asked for: it stands without them."""
+def expect_memory(model: Model, module: Module, state: Arrays, parts: Parts) -> int:
+    """Bytes of device memory that training takes, without the data; 0 where the host is the device.
+
+    RunError where training on ``parts`` takes more memory than its device has free, with the batch
+    that would fit, or where a validation does. Scores that are taken when the training is done are
+    not asked for: it stands without them.
+    """
     if model.target == HOST:
-        return
+        return 0
     device = expect_device(model.target)
     if device is None:
-        return
+        return 0
     room, programs = load_target(model.target), model.generated.programs
     sizes = training_sizes(model, module, state, parts.train)
     needed = room.device_bytes(programs, sizes)
     if needed <= device.free:
         if parts.validation is not None:
             rows = len(next(iter(parts.validation.values()), ()))
-            _expect_scoring(model, rows, room.device_bytes(programs, sizes, scored=rows), device)
-        return
+            needed = room.device_bytes(programs, sizes, scored=rows)
+            _expect_scoring(model, rows, needed, device)
+        return needed
     symbol = model.spec.batch
 
     def takes(batch: int) -> int:

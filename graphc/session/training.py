@@ -130,14 +130,14 @@ def _trained(
     report: Report | None,
     **resumed: Any,
 ) -> TrainResult:
-    expect_memory(model, module, state, parts)
+    taken = expect_memory(model, module, state, parts)
     try:
         return train(
             module,
             state,
             parts.train,
             parts.validation,
-            train_config(model),
+            dataclasses.replace(train_config(model), device_bytes=taken),
             folder=folder,
             report=report,
             **resumed,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import time
 
@@ -155,7 +156,7 @@ class TestSteps:
     def test_a_batch_of_the_host_is_found(self, toy, data, monkeypatch):
         """The count of transfers counts: without placing, each step takes its batch there."""
         device = OnDevice(toy)
-        monkeypatch.setattr("graphc.runtime.loop.on_device", lambda module, examples: examples)
+        monkeypatch.setattr("graphc.runtime.loop.on_device", lambda module, examples, _: examples)
         run(device, data)
         # Inputs and targets of each step, of two batches of validation, and of its metrics.
         assert device.counts["given"] == 2 * EPOCHS * (STEPS + 2 + 1)
@@ -211,6 +212,13 @@ class TestWhatDoesNotFit:
         roomy = OnDevice(toy, free=2 * 1200)
         run(roomy, data)
         assert roomy.counts["ahead"] == 0
+
+    def test_what_training_takes_is_left_free_of_data(self, toy, data):
+        """Half of what is left is for a part: 1,200 bytes of it for the training part."""
+        for taken, ahead in ((0, 0), (600, 0), (601, EPOCHS * STEPS)):
+            device = OnDevice(toy, free=2 * 1200 + 600)
+            run(device, data, dataclasses.replace(CONFIG, device_bytes=taken))
+            assert device.counts["ahead"] == ahead
 
     def test_one_batch_is_copied_while_another_is_worked_on(self, toy, data):
         _, _, device = self.both(toy, data)
