@@ -60,16 +60,24 @@ def fed(
         yield trainer
 
 
-@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", STEPPED)
-def test_what_is_predicted_is_what_is_held(
-    name: str, size: int, idle: Any, compiled_model: Compiled, monkeypatch: pytest.MonkeyPatch
+def test_what_is_predicted_is_held_and_nothing_grows(
+    name: str, idle: Any, compiled_model: Compiled, monkeypatch: pytest.MonkeyPatch
 ):
     model = compiled_model(name, False)
-    for _ in fed(loaded(model), size, monkeypatch):
-        pass
-    held, told = held_at_most(idle), predicted(model, size)
-    assert held <= told <= MORE * held + FEW
+    module, pool = loaded(model), idle.get_default_memory_pool()
+    for size in SIZES:
+        pool.free_all_blocks()
+        used, peaks = [], []
+        for trainer in fed(module, size, monkeypatch, steps=4):
+            used.append(pool.used_bytes())
+            peaks.append(held_at_most(idle))
+            trainer.state()
+        assert used[1:] == used[1:2] * 3
+        assert peaks[1:] == peaks[1:2] * 3
+        assert held_at_most(idle) == peaks[-1], "a state is read without a copy on the device"
+        assert peaks[-1] <= predicted(model, size) <= MORE * peaks[-1] + FEW
+        del trainer
 
 
 @pytest.mark.parametrize("name", ["monks1", "xor221"])
@@ -81,20 +89,6 @@ def test_what_is_predicted_of_a_line_search(
         pass
     held, told = held_at_most(cupy), predicted(model, 200)
     assert held <= told <= MORE * held + FEW
-
-
-@pytest.mark.parametrize("name", STEPPED)
-def test_nothing_grows_from_step_to_step(
-    name: str, idle: Any, compiled_model: Compiled, monkeypatch: pytest.MonkeyPatch
-):
-    pool, used, peaks = idle.get_default_memory_pool(), [], []
-    module = loaded(compiled_model(name, False))
-    for trainer in fed(module, synthetic.SIZES, monkeypatch, steps=5):
-        trainer.state()
-        used.append(pool.used_bytes())
-        peaks.append(pool.total_bytes())
-    assert used[1:] == used[1:2] * 4
-    assert peaks[1:] == peaks[1:2] * 4
 
 
 def test_an_array_that_is_kept_is_found(
