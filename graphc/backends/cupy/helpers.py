@@ -63,6 +63,8 @@ def _windows(x: Any, axes: Any, sizes: Any, strides: Any, dilations: Any) -> Arr
     shape, steps, inner = list(x.shape), list(x.strides), []
     for axis, size, stride, dilation in zip(axes, sizes, strides, dilations, strict=True):
         shape[axis] = (x.shape[axis] - dilation * (size - 1) - 1) // stride + 1
+        if shape[axis] < 0:
+            raise ValueError(f"windows of {size} are taken, but there are {x.shape[axis]}")
         steps[axis] *= stride
         inner.append(x.strides[axis] * dilation)
     last = axes[-1] + 1
