@@ -10,6 +10,13 @@ from typing import Any
 from graphc.backends.kernels import OPTIONS
 
 ARCHITECTURES = ("sm_80", "sm_90")
+CUPYS = ("-ftz=true",)
+"""What CuPy 14 adds to the options of each source (``cupy/cuda/compiler.py``)."""
+
+
+def module_options(real: str) -> tuple[str, ...]:
+    """The options that a generated module gives its kernels."""
+    return (*OPTIONS, f"-DREAL={real}")
 
 
 class NvrtcError(Exception):
@@ -24,7 +31,7 @@ def compiled(source: str, architecture: str, real: str) -> bytes:
     _expect(
         nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"k.cu", 0, None, None)
     )
-    options = [f"--gpu-architecture={architecture}", f"-DREAL={real}", *OPTIONS]
+    options = [*module_options(real), *CUPYS, f"--gpu-architecture={architecture}"]
     given = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
     status = nvrtc.nvrtcCompileProgram(program, len(options), given)
     log = _text(nvrtc.nvrtcGetProgramLogSize, nvrtc.nvrtcGetProgramLog, program).decode()

@@ -12,6 +12,7 @@ from graphc.backends.cupy.respelling import device_helper, device_helpers_used, 
 from graphc.backends.cupy.statements import DeviceBody
 from graphc.backends.cupy.table import KernelTable
 from graphc.backends.cupy.trainer import print_trainer
+from graphc.backends.kernels import OPTIONS
 from graphc.backends.printing import newton
 from graphc.backends.printing.descent import Descent
 from graphc.backends.printing.functions import gap
@@ -129,6 +130,7 @@ class _Cupy(ModulePrinter):
         source = self.table.source(w.text())
         w.line("PARTS = 256", "blocks that each leave a part of a total")
         w.line("THREADS = 256", "of a block that goes through elements")
+        print_literal(w, "OPTIONS", OPTIONS)
         print_literal(w, "NAMES", tuple(self.table.names))
         w.line("_compiled, _constants, _watched = {}, {}, {}")
         w.line()

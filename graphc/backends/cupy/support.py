@@ -30,6 +30,7 @@ REAL: Any = np.float32
 KERNELS = ""
 COUNTERS: tuple[str, ...] = ("step", "seed")
 NAMES: tuple[str, ...] = ()
+OPTIONS: tuple[str, ...] = ()
 PARTS = 0
 THREADS = 0
 GROUPS: tuple[tuple[str, ...], ...] = ()
@@ -261,8 +262,8 @@ def _kernels(real: Any) -> Any:
     """The kernels by name for one precision, compiled when the first of them is called."""
     name = np.dtype(real).name
     if name not in _compiled:
-        options = f"-DREAL={ {'float32': 'float', 'float64': 'double'}[name] }"
-        module = cp.RawModule(code=KERNELS, options=("--std=c++17", options))
+        type = {"float32": "float", "float64": "double"}[name]
+        module = cp.RawModule(code=KERNELS, options=(*OPTIONS, f"-DREAL={type}"))
         functions = {name: module.get_function(name) for name in NAMES}
         _compiled[name] = types.SimpleNamespace(**functions)
     return _compiled[name]
