@@ -26,4 +26,4 @@ def compiled_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ob
 @pytest.fixture
 def both(cupy, compiled_model) -> Callable[..., Both]:
     """The modules of an example model, the one for CuPy over the stand-in."""
-    return lambda name, whole=True: side_by_side(compiled_model(name, whole), cupy)
+    return lambda name, whole=False: side_by_side(compiled_model(name, whole), cupy)

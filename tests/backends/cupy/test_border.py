@@ -16,7 +16,10 @@ from shorter_models import MODELS, NAMES
 import graphc
 from graphc.runtime import initial_state
 
-EACH = pytest.mark.parametrize("name", NAMES)
+FIRST = {"diabetes", "digits", "gaussian", "lenet5", "xor221"}
+EACH = pytest.mark.parametrize(
+    "name", [n if n in FIRST else pytest.param(n, marks=pytest.mark.slow) for n in NAMES]
+)
 TESTS = Path(__file__).resolve().parents[2]
 
 
@@ -44,7 +47,7 @@ def columns(model: Any) -> dict[str, np.ndarray]:
 
 @EACH
 def test_states_and_batches_are_numpys_bit_for_bit(name: str, both, compiled_model):
-    pair = both(name, False)
+    pair = both(name)
     model = compiled_model(name, False)
     for real in (np.float32, np.float64):
         for seed in (0, 2**62 + 1):
@@ -62,8 +65,8 @@ def test_states_and_batches_are_numpys_bit_for_bit(name: str, both, compiled_mod
 
 @pytest.mark.parametrize("name", ["diabetes", "gaussian", "multitask"])
 def test_outputs_get_their_units_back_on_the_host(name: str, both, compiled_model):
-    pair = both(name, name == "gaussian")
-    model = compiled_model(name, name == "gaussian")
+    pair = both(name)
+    model = compiled_model(name, False)
     raw = columns(model)
     states = [initial_state(module, raw, 5) for module in (pair.own, pair.there)]
     assert any(entry.startswith("data.") for entry in states[0])
@@ -118,7 +121,7 @@ def test_placed_arrays_are_there_once(both):
 
 
 def test_room_is_what_arrays_can_still_take(cupy, both):
-    pair = both("iris", True)
+    pair = both("iris")
     cupy.set_memory(2**30)
     before = pair.there.room()
     assert isinstance(before, int)

@@ -29,8 +29,8 @@ from shorter_models import MODELS, NAMES
 import graphc
 
 EACH = pytest.mark.parametrize("name", NAMES)
-LARGE = {"lstm", "transformer"}
-"""They take long: their functions on request are for the second tier."""
+WHOLE = {"circuit", "diabetes", "digits", "gaussian", "lenet5", "xor221"}
+"""Compiled with all their functions on request in the first tier."""
 F32 = {"circuit", "digits", "gaussian", "lenet5", "xor221"}
 """Tried in f32 in the first tier: several optimizers, kernels of all sorts."""
 
@@ -53,13 +53,13 @@ def everything(both: Both, module: Any, state: Any, batch: Any) -> dict[str, dic
 
 @EACH
 def test_f64_is_numpys(name: str, both):
-    expect_f64(both(name, name not in LARGE))
+    expect_f64(both(name, name in WHOLE))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(LARGE))
-def test_functions_on_request_of_large_models_are_numpys(name: str, both):
-    expect_f64(both(name))
+@marked(set(NAMES), [name for name in NAMES if name not in WHOLE])
+def test_functions_on_request_are_numpys(name: str, both):
+    """In the first tier they are asked of the others."""
+    expect_f64(both(name, True))
 
 
 def expect_f64(both: Both) -> None:
@@ -71,7 +71,7 @@ def expect_f64(both: Both) -> None:
 
 @marked(set(NAMES) - F32)
 def test_f32_is_numpys_to_rounding(name: str, both):
-    pair = both(name, name not in LARGE)
+    pair = both(name, name in WHOLE)
     state, batch = start(pair.own, np.float32), synthetic.batch(pair.own)
     found = everything(pair, pair.there, state, batch)
     own = everything(pair, pair.own, state, batch)
@@ -111,7 +111,7 @@ PLACES = ["circuit", "digits", "gaussian", "monks1", "xor221"]
 def test_arrays_come_back_where_they_came_from(name: str, both):
     """Outputs are where inputs were, gradients, products and a trainer's state where the state was;
     single numbers are read. The numbers are the same to the last bit."""
-    pair = both(name)
+    pair = both(name, True)
     state, batch = start(pair.own, np.float64), synthetic.batch(pair.own)
     states, batches = [state, pair.there.place(state)], [batch, pair.there.place(batch)]
     expected = everything(pair, pair.there, state, batch)
@@ -144,7 +144,7 @@ def expect_place(both: Both, what: str, arrays: dict[str, Any], *, there: bool) 
 
 @pytest.mark.parametrize("name", ["digits", "gaussian", "xor221"])
 def test_what_is_given_stays_as_it_is(name: str, both):
-    pair = both(name)
+    pair = both(name, True)
     state, batch = start(pair.own, np.float64), synthetic.batch(pair.own)
     for place in (dict, pair.there.place):
         given, examples = place(state), place(batch)
@@ -156,7 +156,7 @@ def test_what_is_given_stays_as_it_is(name: str, both):
 
 
 def test_what_a_trainer_gives_is_no_view_of_what_it_works_in(both):
-    pair = both("digits")
+    pair = both("digits", True)
     state, batch = start(pair.own, np.float64), synthetic.batch(pair.own)
     trainer = pair.there.Trainer(pair.there.place(state), 6, steps_per_epoch=2, epochs=2)
     trainer.step(batch)
@@ -228,7 +228,7 @@ WRONG = {
 
 @pytest.mark.parametrize("change", WRONG, ids=lambda change: change.__name__)
 def test_what_is_wrong_is_found(change: Callable[[str], str], both, compiled_model):
-    pair = both("digits")
+    pair = both("digits", True)
     wrong = loaded(compiled_model("digits", True), change)
     state, batch = start(pair.own, np.float64), synthetic.batch(pair.own)
     what = WRONG[change]
@@ -243,7 +243,7 @@ def test_an_array_that_does_not_lie_in_order_is_found(both, compiled_model):
     def uncopied(source: str) -> str:
         return source.replace("cp.ascontiguousarray(a) if", "a if")
 
-    pair = both("lstm", False)
+    pair = both("lstm")
     wrong = loaded(compiled_model("lstm", False), uncopied)
     state, batch = start(pair.own, np.float64), synthetic.batch(pair.own)
     pair.there.loss_and_gradients(state, batch)
