@@ -62,7 +62,7 @@ class DeviceBody(PlainBody):
 
     kernels: ClassVar[KernelTable]
     """Where the kernels of a module are collected."""
-    reserved = ("cp", "run", "slopes", "following")
+    reserved = ("cp", "run", "slopes", "following", "PARTS")
 
     def write_statements(self) -> None:
         self.written: dict[int, str] = {}

@@ -1,7 +1,9 @@
-"""Names in C: ASCII, unique, none that means something to C++, CUDA or a header."""
+"""Names in C: ASCII, unique, none that means something to C++, CUDA or a header, nor to Python,
+where kernels are called by their names."""
 
 from __future__ import annotations
 
+import keyword
 import re
 import unicodedata
 
@@ -29,7 +31,7 @@ _FUNCTIONS = """
 """
 _OWN = "real REAL i row column block blocks seed step trouble"
 _RESERVED = frozenset({*_LANGUAGE.split(), *_CUDA.split(), *_FUNCTIONS.split(), *_OWN.split()})
-_RESERVED |= HELPERS.keys()
+_RESERVED |= {*HELPERS.keys(), *keyword.kwlist}
 
 _OTHER = re.compile(r"\W+", re.ASCII)
 _MACRO = re.compile(r"[A-Z][A-Z0-9_]+")
