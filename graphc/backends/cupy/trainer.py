@@ -87,14 +87,11 @@ def _print_step(w: Writer, spec: ModelSpec, step: str) -> None:
         for name, info in spec.inputs.items():
             axis = None if spec.batch is None else axis_of(info.type, spec.batch)
             if axis is not None:
-                w.line(
-                    f"rows = cp.shape(batch[{quoted(name)}])[{axis}]"
-                    if axis
-                    else f"rows = len(batch[{quoted(name)}])"
-                )
-                with w.block("if rows > self._batch_size:"):
+                piece = f"[{axis or ''}:{axis + 1}]"
+                w.line(f"rows = cp.shape(batch[{quoted(name)}]){piece}")
+                with w.block("if rows > (self._batch_size,):"):
                     announced = "at most {self._batch_size} were announced"
-                    w.line(f'raise ValueError(f"the batch has {{rows}} rows, {announced}")')
+                    w.line(f'raise ValueError(f"the batch has {{rows[0]}} rows, {announced}")')
                 break
         w.line(f"objective, following = {step}(self._state, batch, self._slopes)")
         w.line("objective = self._noted(objective)")
