@@ -16,6 +16,7 @@ from graphc.backends.cupy import support
 from graphc.backends.cupy.respelling import device_helper, device_helpers_used
 from graphc.backends.cupy.statements import DeviceBody
 from graphc.backends.cupy.table import KernelTable
+from graphc.backends.kernels import OPTIONS
 from graphc.backends.printing.names import NameAllocator
 from graphc.backends.printing.text import Dims, leaf_label, symbols_in
 from graphc.backends.printing.writer import Writer, quoted
@@ -81,6 +82,7 @@ class DeviceRun:
             "_compiled, _constants, _watched = {}, {}, {}",
         ):
             w.line(name)
+        w.line(f"OPTIONS = {OPTIONS!r}")
         w.line(f"NAMES = {tuple(self.table.names)!r}")
         w.line(f"KERNELS = {source!r}")
         return w.text()
