@@ -4,7 +4,7 @@ A plan is known before anything runs. It says nothing about the text of a target
 operator is the operator's and the backend's matter.
 """
 
-from graphc.schedule.budget import BudgetError, plan_training
+from graphc.schedule.budget import BudgetError, bytes_text, plan_training
 from graphc.schedule.costs import bytes_moved, flops
 from graphc.schedule.memory import Precision, Slot, array_bytes, size_value
 from graphc.schedule.order import (
@@ -54,6 +54,7 @@ __all__ = [
     "array_bytes",
     "backward_part",
     "bytes_moved",
+    "bytes_text",
     "classify",
     "flops",
     "forward_report",

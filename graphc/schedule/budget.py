@@ -24,7 +24,7 @@ from graphc.schedule.rematerialise import (
 from graphc.schedule.roots import Selection, selected, step_roots
 from graphc.schedule.training import TrainingPlan, likely_sizes, plan_step
 
-__all__ = ["BudgetError", "plan_training"]
+__all__ = ["BudgetError", "bytes_text", "plan_training"]
 
 SHARES = tuple(0.8**power for power in range(1, 17))
 """Lengths of stretches that are tried: parts of all that the backward pass reads."""
@@ -198,16 +198,18 @@ def _error(search: _Search) -> BudgetError:
     """What was the least, and a batch that fits."""
     assert search.least is not None
     spec, least = search.program.spec, search.least.peak
-    needed = _text(least.total, up=True)
+    needed = bytes_text(least.total, up=True)
     batch = "" if spec.batch is None else f" of batch {search.dims[spec.batch]}"
-    message = f"a training step{batch} takes {needed} at least, `memory` is {_text(search.budget)}"
+    message = (
+        f"a training step{batch} takes {needed} at least, `memory` is {bytes_text(search.budget)}"
+    )
     fitting = _batch_that_fits(search)
     if fitting:
         return BudgetError(message, f"a batch of {fitting} fits; or allow {needed}")
     own = least.parameters + least.gradients + least.optimizer_states
     return BudgetError(
         message,
-        f"allow {needed}; parameters, gradients and the optimizer's state are {_text(own)} of it",
+        f"allow {needed}; parameters, gradients and the optimizer's state are {bytes_text(own)} of it",
     )
 
 
@@ -229,7 +231,7 @@ def _batch_that_fits(search: _Search) -> int:
     return 0
 
 
-def _text(count: int, *, up: bool = False) -> str:
+def bytes_text(count: int, *, up: bool = False) -> str:
     """Bytes as the language writes them, in tenths, rounded down or up."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
         if count >= size:
