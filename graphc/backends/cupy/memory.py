@@ -78,19 +78,19 @@ def _function(program: Program, roles: tuple[str, ...], dims: Mapping[str, int])
     return max(live_bytes(body.memory, program.spec.train.precision, dims), default=0)
 
 
-def step_body(program: Program) -> DeviceBody:
+def step_body(program: Program, *, reuse: bool = True) -> DeviceBody:
     """The statements of a step, of a program whose groups are open."""
 
     driven = program.spec.driver is not None
     roots = training_roots(program) if driven else step_roots(program)
-    return pass_body(program, roots, _counted())
+    return pass_body(program, roots, _counted(reuse=reuse))
 
 
-def _counted() -> type[DeviceBody]:
+def _counted(*, reuse: bool = True) -> type[DeviceBody]:
     """Statements whose kernels go to no module."""
 
     class Body(DeviceBody):
-        kernels = KernelTable()
+        kernels, lets_go = KernelTable(), reuse
 
     return Body
 

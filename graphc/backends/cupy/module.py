@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from graphc.backends.cupy import support
+from graphc.backends.cupy.budget import expect_budget
 from graphc.backends.cupy.gradients import print_passes
 from graphc.backends.cupy.respelling import device_helper, device_helpers_used, respelled
 from graphc.backends.cupy.statements import DeviceBody
@@ -54,10 +55,13 @@ def print_module(
 ) -> str:
     """Source of the module of a model, as :class:`ModulePrinter` takes it.
 
-    LackingError for an operator that CuPy and kernels cannot compute, BudgetError where a step
-    takes more memory than the model allows, ValueError if the model uses a name that the state of
-    a module needs for itself.
+    Without ``reuse`` an array stays until its function ends, for who looks at it there, and memory
+    is not limited. LackingError for an operator that CuPy and kernels cannot compute, BudgetError
+    where a step takes more memory than the model allows, ValueError if the model uses a name that
+    the state of a module needs for itself.
     """
+    if reuse:
+        expect_budget(programs)
     return _Cupy(programs, classes, version, steps_per_epoch, weights, reuse).text()
 
 
@@ -73,8 +77,10 @@ class _Cupy(ModulePrinter):
         super().__post_init__()
         self.table = table = KernelTable()
 
+        reuse = self.reuse
+
         class Body(DeviceBody):
-            kernels = table
+            kernels, lets_go = table, reuse
 
         self.body = self.device_body = Body
 

@@ -18,7 +18,7 @@ def schedule_text(spec: ModelSpec, program: Program, *, reuse: bool = True) -> s
 
     Sizes that nothing gives are taken for 64.
     """
-    body = step_body(opened(program))
+    body = step_body(opened(program), reuse=reuse)
     dims = {**dict.fromkeys(spec.symbols, 64), **likely_sizes(spec)}
     live = live_bytes(body.memory, spec.train.precision, dims)
     rows, kernels = [], 0

@@ -62,6 +62,8 @@ class DeviceBody(PlainBody):
 
     kernels: ClassVar[KernelTable]
     """Where the kernels of a module are collected."""
+    lets_go: ClassVar[bool] = True
+    """Whether arrays are deleted after their last use; else they stay until the function ends."""
     reserved = ("cp", "run", "slopes", "following", "PARTS")
 
     def write_statements(self) -> None:
@@ -357,6 +359,8 @@ class DeviceBody(PlainBody):
     # -- memory
 
     def let_go(self) -> None:
+        if not self.lets_go:
+            return
         dead = self.last_used()
         lines, memory = list(self.lines), list(self.memory)
         self.lines, self.memory = [], []
