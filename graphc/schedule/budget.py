@@ -206,10 +206,9 @@ def _error(search: _Search) -> BudgetError:
     fitting = _batch_that_fits(search)
     if fitting:
         return BudgetError(message, f"a batch of {fitting} fits; or allow {needed}")
-    own = least.parameters + least.gradients + least.optimizer_states
+    own = bytes_text(least.parameters + least.gradients + least.optimizer_states)
     return BudgetError(
-        message,
-        f"allow {needed}; parameters, gradients and the optimizer's state are {bytes_text(own)} of it",
+        message, f"allow {needed}; parameters, gradients and the optimizer's state are {own} of it"
     )
 
 

@@ -33,10 +33,11 @@ def schedule_text(spec: ModelSpec, program: Program, *, reuse: bool = True) -> s
         rows += [(f"update {update.title}", "", "") for update in update_plans(program)]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     sizes = ", ".join(f"{name} = {value}" for name, value in dims.items())
+    rows.insert(0, ("", "", "bytes held"))
     lines = [f"a step on the device{f' for {sizes}' if sizes else ''}", ""]
     lines += [
-        f"{number:>4}  {what:<{min(widths[0], 72)}}  {where:<{widths[1]}}  {alive}".rstrip()
-        for number, (what, where, alive) in enumerate(rows, 1)
+        f"{number or '':>4}  {what:<{min(widths[0], 72)}}  {where:<{widths[1]}}  {alive}".rstrip()
+        for number, (what, where, alive) in enumerate(rows)
     ]
     peak = max(live, default=0)
     lines += ["", f"{kernels} kernels of groups; at most {peak:,} bytes of arrays at one time"]
