@@ -15,7 +15,6 @@ import pytest
 
 import graphc
 from graphc.runtime import examples
-from graphc.session.gradchecking import gradcheck
 
 TESTS = Path(__file__).resolve().parents[1]
 TARGETS = ["numpy", "cupy"]
@@ -146,8 +145,9 @@ def test_data_that_do_not_fit_give_the_same_run(limit: Any, cupy, kinds, monkeyp
 # ------------------------------------------------------------------------------ one goes on
 
 
-@pytest.mark.parametrize("first", TARGETS)
-@pytest.mark.parametrize("second", TARGETS)
+@pytest.mark.parametrize(
+    ("first", "second"), [("cupy", "cupy"), ("cupy", "numpy"), ("numpy", "cupy")]
+)
 def test_a_run_is_gone_on_with_anywhere(first: str, second: str, cupy, kinds):
     """Where it stays on one target it equals one in one go, bit for bit; else to rounding."""
     whole = train(kinds.path, second, "whole")
@@ -232,9 +232,3 @@ assert not {"graphc", "lark", "networkx"} & set(sys.modules)
     expected = graphc.load("run").predict(east=kinds.points[:, 0], north=kinds.points[:, 1])
     np.testing.assert_allclose(np.load("probs.npy"), expected["probs"], rtol=1e-6)
     assert {*np.load("more.npz")} == {*np.load("d.npz")}
-
-
-def test_gradients_are_checked_on_the_device(cupy, kinds):
-    found = gradcheck(kinds.path, target="cupy", rows=2)
-    assert found.ok, found.worst
-    assert cupy.counts.launches
