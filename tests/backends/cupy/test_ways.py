@@ -1,5 +1,5 @@
-"""Models of every kind, and ways of printing them: features, masks, no groups, memory for each array
-alone, a limit of memory; what is printed is formatted."""
+"""Models of every kind, and ways of printing them: features, masks, no groups, memory for each
+array alone, a limit of memory; what is printed is formatted."""
 
 from __future__ import annotations
 
