@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from graphc.backends.cupy.gradients import pass_body, training_roots
-from graphc.backends.cupy.statements import DeviceBody, Memory
+from graphc.backends.cupy.lifetimes import Memory
+from graphc.backends.cupy.statements import DeviceBody
 from graphc.backends.cupy.table import KernelTable
 from graphc.backends.printing.functions import LARGE, function_body
 from graphc.ir import Type

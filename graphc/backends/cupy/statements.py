@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import ClassVar
 
+from graphc.backends.cupy.lifetimes import Memory, TrackedBody
 from graphc.backends.cupy.respelling import lacking, respelled
 from graphc.backends.cupy.table import KernelTable
 from graphc.backends.kernels import Entry, Kernel, print_kernel
-from graphc.backends.printing.plain import LET_GO, OWNED, PlainBody, deletions
+from graphc.backends.printing.plain import OWNED
 from graphc.backends.printing.text import DTYPES, remark
 from graphc.backends.printing.writer import WIDTH, Writer, quoted
 from graphc.backends.targets import LackingError
@@ -26,44 +27,25 @@ from graphc.ops.matmul import Matmul
 from graphc.ops.reductions import Reduction
 from graphc.ops.shapes import Broadcast, Reshape
 
-__all__ = ["DeviceBody", "Memory"]
+__all__ = ["DeviceBody"]
 
 PARTIALS: dict[Kind, str] = {"real": "cp.float64", "bool": "cp.int64"}
 """The type of a part of a total, by the total's kind; int64 of integers."""
 
 
-@dataclass(frozen=True)
-class Memory:
-    """What a line does to memory, by variables: the arrays that it makes, those that it reads or
-    names anew, and what it holds on the way."""
-
-    makes: Mapping[str, Type] = field(default_factory=dict)
-    reads: tuple[int, ...] = ()
-    uses: tuple[str, ...] = ()
-    """Variables that it mentions beside the values that it reads."""
-    view: tuple[str, str] | None = None
-    """A variable, and the one whose memory it looks into."""
-    hidden: tuple[Type, ...] = ()
-    drops: tuple[str, ...] = ()
-
-
 @dataclass
-class DeviceBody(PlainBody):
+class DeviceBody(TrackedBody):
     """The statements of some roots on the device.
 
     ``targets`` gives, by the node of a gradient, the array that it is to be written to.
     """
 
     targets: Mapping[int, str] = field(default_factory=dict)
-    memory: list[Memory] = field(default_factory=list)
-    """Of each line."""
     fetched: set[int] = field(default_factory=set)
     """Numbers that the host has read."""
 
     kernels: ClassVar[KernelTable]
     """Where the kernels of a module are collected."""
-    lets_go: ClassVar[bool] = True
-    """Whether arrays are deleted after their last use; else they stay until the function ends."""
     reserved = ("cp", "run", "slopes", "following", "PARTS")
 
     def write_statements(self) -> None:
@@ -123,11 +105,7 @@ class DeviceBody(PlainBody):
             self._write_to(node)
         else:
             memory = self._of_view(node) if how == "view" else self._of_call(node)
-            self._line(f"{name} = {self.expression(node)}", node, memory)
-
-    def _line(self, text: str, node: Node, memory: Memory, comment: str | None = None) -> None:
-        self.lines.append((text, remark(node) if comment is None else comment, node))
-        self.memory.append(memory)
+            self.write_line(f"{name} = {self.expression(node)}", node, memory)
 
     def _of_view(self, node: Node) -> Memory:
         """What a view does to memory: to reshape what does not lie in order is to copy it."""
@@ -160,17 +138,17 @@ class DeviceBody(PlainBody):
         args = [self.operand(node, i) for i in node.inputs]
         memory = Memory(reads=node.inputs, hidden=tuple(self._put_in_order(node)))
         if isinstance(node.op, Matmul):
-            self._line(f"{named}cp.matmul({', '.join(args)}, out={target})", node, memory)
+            self.write_line(f"{named}cp.matmul({', '.join(args)}, out={target})", node, memory)
             return
         if isinstance(node.op, Reduction) and node.tensor.kind == "real":
             call = self.expression(node).removesuffix(")")
             comma = "" if call.endswith("(") else ", "
-            self._line(f"{named}{call}{comma}out={target})", node, memory)
+            self.write_line(f"{named}{call}{comma}out={target})", node, memory)
             return
         if read:
-            self._line(f"{name} = {target}", node, Memory(), comment="")
+            self.write_line(f"{name} = {target}", node, Memory(), comment="")
         made = Memory({f"{name} made": node.tensor}, node.inputs)
-        self._line(f"cp.copyto({self.value[node.id]}, {self.expression(node)})", node, made)
+        self.write_line(f"cp.copyto({self.value[node.id]}, {self.expression(node)})", node, made)
 
     def _watch(self, node: Node) -> None:
         """Indices that are out of range wrap round on the device: they are looked for."""
@@ -186,7 +164,7 @@ class DeviceBody(PlainBody):
         text, what = self.array_text(index.id), quoted(index.name or self.value[index.id])
         self._watches = True
         line = f"_expect_range({text}, -({size}), {size}, {what})"
-        self._line(line, node, Memory(reads=(index.id,)), comment="")
+        self.write_line(line, node, Memory(reads=(index.id,)), comment="")
 
     # -- kernels
 
@@ -225,7 +203,7 @@ class DeviceBody(PlainBody):
         for id, name in parts.items():
             kind = kernel.totals[id]
             text = f"{name} = cp.empty(PARTS, {PARTIALS.get(kind, 'cp.int64')})"
-            self._line(text, members[id], Memory({name: Type("int", (256,))}), comment="")
+            self.write_line(text, members[id], Memory({name: Type("int", (256,))}), comment="")
         sizes = self.context(last)
         arguments = self._arguments(kernel.main, parts)
         if parts:
@@ -240,14 +218,14 @@ class DeviceBody(PlainBody):
         uses = tuple(parts.values())
         hidden = [self.graph[id].tensor for id in kernel.main.inputs if id in self._strided]
         memory = Memory(reads=reads, uses=uses, hidden=tuple(hidden))
-        self._line(f"{head}, {arguments})", last, memory, comment=note)
+        self.write_line(f"{head}, {arguments})", last, memory, comment=note)
         if kernel.total is not None:
             for id in kernel.total.outputs:
                 self._make_room(members[id])
             arguments = self._arguments(kernel.total, parts)
             note = self._note(members, kernel.total.outputs)
             text = f"_total(run.{kernel.total.name}, {arguments})"
-            self._line(text, last, Memory(reads=reads, uses=uses), comment=note)
+            self.write_line(text, last, Memory(reads=reads, uses=uses), comment=note)
 
     def _note(self, members: Mapping[int, Node], outputs: Sequence[int]) -> str:
         """Shape and place of what a launch gives, where it gives one array."""
@@ -258,11 +236,11 @@ class DeviceBody(PlainBody):
         target = self.targets.get(node.id)
         if target is not None:
             self.written[node.id] = target
-            self._line(f"{name} = {target}", node, Memory(), comment="")
+            self.write_line(f"{name} = {target}", node, Memory(), comment="")
             return
         shape = self.context(node).shape(node.tensor.shape)
         text = f"{name} = cp.empty({shape}, {respelled(DTYPES[node.tensor.kind])})"
-        self._line(text, node, Memory({name: node.tensor}), comment="")
+        self.write_line(text, node, Memory({name: node.tensor}), comment="")
 
     def _arguments(self, entry: Entry, parts: Mapping[int, str]) -> str:
         """What an entry takes, in its order."""
@@ -355,43 +333,3 @@ class DeviceBody(PlainBody):
 
     def reads(self, name: str) -> bool:
         return super().reads(name) or (name == "real" and super().reads("run"))
-
-    # -- memory
-
-    def let_go(self) -> None:
-        if not self.lets_go:
-            return
-        dead = self.last_used()
-        lines, memory = list(self.lines), list(self.memory)
-        self.lines, self.memory = [], []
-        waiting: list[str] = []
-        for position, line in enumerate(lines):
-            self.lines.append(line)
-            self.memory.append(memory[position])
-            waiting += dead.get(position, [])
-            if len(waiting) >= LET_GO:
-                self._let_go_of(waiting)
-                waiting = []
-
-    def _let_go_of(self, names: list[str]) -> None:
-        texts = deletions(names)
-        self.lines += [(text, "", None) for text in texts]
-        self.memory += [Memory(drops=tuple(names)), *[Memory()] * (len(texts) - 1)]
-
-    def _held(self, id: int) -> bool:
-        """Whether a value is an array that a statement made."""
-        how = self.how[id]
-        return how in ("compute", "view") or (how == "static" and bool(self.graph[id].tensor.shape))
-
-    def last_used(self) -> dict[int, list[str]]:
-        kept = {self.value[id] for id in self.roots}
-        last: dict[str, int] = {}
-        for position, memory in enumerate(self.memory):
-            names = [*memory.makes, *memory.uses]
-            names += [self.value[id] for id in memory.reads if id in self.value and self._held(id)]
-            last.update(dict.fromkeys(names, position))
-        found: dict[int, list[str]] = {}
-        for name, position in last.items():
-            if name not in kept and name.isidentifier():
-                found.setdefault(position, []).append(name)
-        return found
