@@ -20,8 +20,9 @@ from graphc.backends.kernels import OPTIONS
 from graphc.backends.printing.names import NameAllocator
 from graphc.backends.printing.text import Dims, leaf_label, symbols_in
 from graphc.backends.printing.writer import Writer, quoted
-from graphc.ir import Graph
+from graphc.ir import OPERATORS, Graph, Operator, Sample
 from graphc.ops.helpers import plain_source
+from graphc.ops.random import Draw
 
 Program = tuple[Graph, Sequence[int]]
 
@@ -115,3 +116,26 @@ def typed(value: Any, real: Any) -> Any:
     array = np.asarray(value)
     kinds = {"f": real, "i": np.int64, "b": np.bool_}
     return np.float64(value) if isinstance(value, float) else array.astype(kinds[array.dtype.kind])
+
+
+# ------------------------------------------------------------------------------ what is tried
+
+_STRUCTURE = """
+    call clock column constant dimension direction fitted flat group if_training input item length
+    operand parameter positions state tangent
+"""
+STRUCTURE = frozenset(_STRUCTURE.split())
+"""What a graph is made of, written by the printer itself, and what runs on the host."""
+
+
+def samples_of(operator: type[Operator]) -> list[Sample]:
+    if issubclass(operator, Draw) and not operator.samples():
+        return [Sample(operator((5, 7), "a.place"), ())]
+    return operator.samples()
+
+
+SAMPLES = {
+    f"{name}_{i}": sample
+    for name, operator in OPERATORS.items()
+    for i, sample in enumerate(samples_of(operator))
+}
