@@ -1,5 +1,4 @@
-"""Names in C: ASCII, unique, none that means something to C++, CUDA or a header, nor to Python,
-where kernels are called by their names."""
+"""Names in C: ASCII, unique, none that means something to C++, CUDA or a header."""
 
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ _FUNCTIONS = """
 """
 _OWN = "real REAL i row column block blocks seed step trouble"
 _RESERVED = frozenset({*_LANGUAGE.split(), *_CUDA.split(), *_FUNCTIONS.split(), *_OWN.split()})
-_RESERVED |= {*HELPERS.keys(), *keyword.kwlist}
+_RESERVED |= HELPERS.keys()
 
 _OTHER = re.compile(r"\W+", re.ASCII)
 _MACRO = re.compile(r"[A-Z][A-Z0-9_]+")
@@ -63,11 +62,12 @@ class PlainNames(CNames):
 
 
 def kernel_name(title: str) -> str:
-    """A kernel's name from what it computes: ``h: dense, relu`` is ``h_dense_relu``."""
-    whole = _identifier(title)
-    if len(whole) <= LONGEST:
-        return whole
-    return whole[:LONGEST].rpartition("_")[0].rstrip("_") or whole[:LONGEST]
+    """A kernel's name from what it computes: ``h: dense, relu`` is ``h_dense_relu``. It means
+    nothing to Python either, where the kernel is called."""
+    name = _identifier(title)
+    if len(name) > LONGEST:
+        name = name[:LONGEST].rpartition("_")[0].rstrip("_") or name[:LONGEST]
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def _identifier(text: str) -> str:
