@@ -34,17 +34,20 @@ def expect_memory(model: Model, module: Module, state: Arrays, parts: Parts) -> 
     room, programs = load_target(model.target), model.generated.programs
     sizes = training_sizes(model, module, state, parts.train)
     needed = room.device_bytes(programs, sizes)
+    rows = 0 if parts.validation is None else len(next(iter(parts.validation.values()), ()))
     if needed <= device.free:
         if parts.validation is not None:
-            rows = len(next(iter(parts.validation.values()), ()))
             needed = room.device_bytes(programs, sizes, scored=rows)
             _expect_scoring(model, rows, needed, device)
         return needed
     symbol = model.spec.batch
 
     def takes(batch: int) -> int:
+        """With the validation, unless that does not fit beside a batch of one."""
         assert symbol is not None
-        return room.device_bytes(programs, {**sizes, symbol: batch})
+        dims = {**sizes, symbol: batch}
+        scored = room.device_bytes(programs, {**sizes, symbol: 1}, scored=rows) <= device.free
+        return room.device_bytes(programs, dims, scored=rows if scored else 0)
 
     batch = None if symbol is None else sizes[symbol]
     raise RunError(

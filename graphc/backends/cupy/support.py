@@ -38,7 +38,7 @@ signature: dict[str, Any] = {}
 
 _compiled: dict[str, Any] = {}
 _constants: dict[Any, Any] = {}
-_watched: dict[Any, int] = {}
+_watched: dict[str, tuple[int, int, int]] = {}
 
 
 # ------------------------------------------------------------------------------ the face
@@ -331,7 +331,8 @@ def _trouble() -> Any:
 def _expect_range(index: Any, low: int, high: int, what: str) -> None:
     """See to it that an index from `low` to `high` - 1 is noticed where it is not; nothing is read
     back here."""
-    place = _watched.setdefault((what, low, high), len(_watched) % 256)
+    place, _, _ = _watched.get(what, (len(_watched) % 256, low, high))
+    _watched[what] = place, low, high
     note = _kernels(REAL).note_range
     _each(note, index.size, index, index.size, low, high, _trouble(), place)
 
@@ -344,7 +345,7 @@ def _expect_no_trouble() -> None:
     if (found == -(2**63)).all():
         return
     _trouble().fill(-(2**63))
-    for (what, low, high), place in _watched.items():
+    for what, (place, low, high) in _watched.items():
         value = int(found[place])
         if value == -(2**63):
             continue
