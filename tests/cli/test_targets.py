@@ -148,6 +148,8 @@ def test_auto_is_said_in_one_line(say, toy, all_gain, line, run):
         assert told.startswith("target: toy, Toy 9000: a ")
         assert told.endswith(" gains from it")
         assert "target: " not in said.out
+        if "--resume" in command:
+            continue  # that run has done all of its epochs now
         quiet = say(*command, "--target", "auto", "--quiet")
         assert quiet.status == 0
         assert "target: " not in quiet.err + quiet.out

@@ -137,7 +137,7 @@ class DeviceBody(TrackedBody):
         self.value[node.id] = name if read else target
         args = [self.operand(node, i) for i in node.inputs]
         memory = Memory(reads=node.inputs, hidden=tuple(self._put_in_order(node)))
-        if isinstance(node.op, Matmul):
+        if isinstance(node.op, Matmul) and not self._one_product(node):
             self.write_line(f"{named}cp.matmul({', '.join(args)}, out={target})", node, memory)
             return
         if isinstance(node.op, Reduction) and node.tensor.kind == "real":
@@ -259,12 +259,20 @@ class DeviceBody(TrackedBody):
         if how not in ("compute", "view") and node.tensor.shape == ():
             return super().expression(node)
         args = [self.operand(node, i) for i in node.inputs]
+        if isinstance(op, Matmul) and self._one_product(node):
+            return f"_rows_times({', '.join(args)})"
         text = respelled(op.numpy(self.context(node), *args))
         if isinstance(op, Constant):
             return f"_kept(({self.kernels.constant(text)}, real), lambda: {text})"
         if op.elementwise and not isinstance(op, Cast) and self.widens(node):
             return f"cp.asarray({text}, dtype=real)"
         return text
+
+    def _one_product(self, node: Node) -> bool:
+        """Whether all leading axes of the left are rows of one product with a matrix: CuPy would
+        make a product of each matrix there."""
+        left, right = (self.graph[id].tensor for id in node.inputs)
+        return left.rank > 2 and right.rank == 2
 
     def operand(self, node: Node, id: int) -> str:
         """A value as an operand: what asks for an array gets a number as one."""

@@ -7,6 +7,7 @@ not be installed to print.
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -313,6 +314,12 @@ def _kept(key: Any, make: Any) -> Any:
     return _constants[here]
 
 
+def _rows_times(x: Any, matrix: Any) -> Any:
+    """x @ matrix, all axes of x but the last as rows of one product."""
+    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return (rows @ matrix).reshape(*x.shape[:-1], matrix.shape[-1])
+
+
 def _slopes(state: Arrays) -> Arrays:
     """Zeros for the gradient of each learned parameter."""
     learned = [name for names in GROUPS for name in names]
@@ -363,6 +370,7 @@ DEVICE: list[Callable[..., Any]] = [
     _threads,
     _in_order,
     _kept,
+    _rows_times,
     _slopes,
     _trouble,
     _expect_range,
