@@ -148,14 +148,17 @@ def test_a_device_that_fails_elsewhere(cupy, say, refused, kinds, command):
 
 
 def test_what_does_not_fit_is_said_before_training(cupy, say, refused, kinds):
-    programs, room = graphc.compile(kinds).generated.programs, load_target("cupy")
-    free = room.device_bytes(programs, {"n": 40})
+    model, room = graphc.compile(kinds), load_target("cupy")
+    programs, held = model.generated.programs, model.parts()[1].validation
+    assert held is not None
+    rows = len(held["kind"])  # the validation comes in between
+    free = room.device_bytes(programs, {"n": 40}, scored=rows)
     cupy.set_memory(free)
     said = refused("train", kinds, "--set", "train.batch=54", *CUPY)
     assert said.startswith("error: training kinds with batches of 54 takes 32.")
     fits = int(said.split("help: batches of ")[1].split()[0])
     assert said.endswith(f"--set train.batch={fits}\n")
-    taken = [room.device_bytes(programs, {"n": n}) for n in (fits, fits + 1)]
+    taken = [room.device_bytes(programs, {"n": n}, scored=rows) for n in (fits, fits + 1)]
     assert taken[0] <= free < taken[1]
     assert not Path("runs").exists() or not list(Path("runs").iterdir())
 

@@ -6,7 +6,7 @@ import re
 from xml.etree import ElementTree
 
 from drawn import texts_of
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from graphc.rendering.pictures import engines
@@ -45,6 +45,7 @@ def diagram(text: str, note: str, title: str) -> Diagram:
 
 
 @given(TEXT, TEXT, TEXT)
+@example(">", "<<", "0")
 @settings(max_examples=60, deadline=None)
 def test_no_text_breaks_svg_or_dot(text: str, note: str, title: str):
     drawn = diagram(text, note, title)

@@ -172,7 +172,8 @@ def _tip(name: str, tip: Iterable[Line]) -> str:
     from graphviz import escape as literal
 
     text = "; ".join(filter(None, [visible(name), *(visible(line.text) for line in tip)]))
-    return str(literal(text))
+    plain: str = literal(text)  # a kind of text that is no HTML, whatever signs are around it
+    return plain
 
 
 def _table(*parts: Iterable[Line], frame: str = 'BORDER="0"') -> str:
