@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["MODELS", "NAMES", "shorter"]
+__all__ = ["MODELS", "NAMES", "SHORTER", "shorter"]
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
 NAMES = sorted(path.stem for path in MODELS.glob("*.gc"))

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from shorter_models import SHORTER
 
 import graphc
 
@@ -42,10 +43,15 @@ def with_products(model: Path | str) -> str:
 def each(compile: Callable[[Path | str], str], kind: str) -> list:
     """Every model as a parameter; the second-order functions of the largest take long."""
     slow = {"lstm"} if compile is with_products else set()
+
+    def shortened(path: Path) -> str:
+        old, new = SHORTER[path.stem]
+        return path.read_text(encoding="utf-8").replace(old, new)
+
     return [
         *(
             pytest.param(
-                (compile, path),
+                (compile, shortened(path) if path.stem in slow else path),
                 id=f"{path.stem}{kind}",
                 marks=pytest.mark.slow if path.stem in slow else (),
             )

@@ -27,7 +27,8 @@ PATHS = [
     pytest.param(path, marks=pytest.mark.slow if path.stem in LARGE else (), id=path.stem)
     for path in sorted(MODELS.glob("*.gc"))
 ]
-EACH = pytest.mark.parametrize("path", PATHS)
+EACH = pytest.mark.parametrize("path", PATHS, indirect=True)
+"""A model's file, of large ones a copy with less of the same: see the fixture ``path``."""
 
 
 def labels_from(h: str, more: str = "", x: str = "real[n, 6]", before: str = "") -> str:

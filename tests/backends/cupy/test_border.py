@@ -227,7 +227,7 @@ def test_an_error_of_the_reader_is_the_readers(both):
 # ----------------------------------------------------------------------- its own test
 
 
-SLOW = ("custom", "digits", "multitask")
+SLOW = ("digits",)
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,8 @@ import graphc
 EACH_WAY = tuple(itertools.product(ARCHITECTURES, ("float", "double")))
 ALWAYS = ("circuit", "custom", "lenet5", "monks1", "transformer", "wine")
 """Models whose kernels are of all kinds; those of the others are compiled in the second tier."""
-IN_TURN = [
-    pytest.param(name, way, marks=() if name in ALWAYS else pytest.mark.slow, id=name)
-    for name, way in zip(NAMES, itertools.cycle(EACH_WAY), strict=False)
-]
-IN_ANOTHER_TURN = list(zip(NAMES, itertools.cycle(reversed(EACH_WAY)), strict=False))
+IN_TURN = list(zip(ALWAYS, itertools.cycle(EACH_WAY), strict=False))
+BOTH = tuple(zip(ARCHITECTURES, ("float", "double"), strict=True))
 
 Compiled = Callable[..., graphc.Model]
 
@@ -40,18 +37,18 @@ def kernels(cupy: Any, compiled_model: Compiled) -> Callable[..., str]:
     return of
 
 
-@pytest.mark.parametrize(("name", "way"), IN_TURN)
+@pytest.mark.parametrize(("name", "way"), IN_TURN, ids=ALWAYS)
 def test_kernels_compile(name: str, way: tuple[str, str], kernels: Callable[..., str]):
     """Models take architectures and types in turn."""
     assert compiled(kernels(name, False), *way)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "way"), IN_ANOTHER_TURN, ids=NAMES)
-def test_kernels_of_functions_on_request_compile(
-    name: str, way: tuple[str, str], kernels: Callable[..., str]
-):
-    assert compiled(kernels(name, True), *way)
+@pytest.mark.parametrize("name", NAMES)
+def test_all_kernels_compile_for_both(name: str, kernels: Callable[..., str]):
+    """Those of functions on request too."""
+    for way in BOTH:
+        assert compiled(kernels(name, True), *way)
 
 
 def test_modules_compile_with_these_options(

@@ -18,7 +18,6 @@ from kernel_runs import (
     source_of,
     values_of,
 )
-from nvrtc import ARCHITECTURES, compiled
 from random_programs import ROWS, leaves, random_program
 
 import graphc
@@ -135,14 +134,6 @@ def test_groups_of_a_model():
 def test_groups_of_every_model(name: str):
     check_model(name, np.float64)
     check_model(name, np.float32, block=4, blocks=2)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_cuda_compiles_the_groups_of_every_model(name: str):
-    kernels = {kernel.key: kernel for kernel in all_of(model_kernels(name))}
-    for architecture, real in zip(ARCHITECTURES, ("float", "double"), strict=True):
-        assert compiled(source_of([*kernels.values()]), architecture, real)
 
 
 def test_equal_groups_have_one_key():
