@@ -227,13 +227,7 @@ def test_an_error_of_the_reader_is_the_readers(both):
 # ----------------------------------------------------------------------- its own test
 
 
-SLOW = ("digits",)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["circuit", "logistic", "xor221", *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW)],
-)
+@pytest.mark.parametrize("name", ["circuit", "logistic", "xor221"])
 def test_a_module_finds_itself_right(name: str, both, capsys):
     assert both(name).there._selftest() == 0
     said = capsys.readouterr().out

@@ -46,9 +46,9 @@ def test_kernels_compile(name: str, way: tuple[str, str], kernels: Callable[...,
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_all_kernels_compile_for_both(name: str, kernels: Callable[..., str]):
-    """Those of functions on request too."""
+    """Of models that have kernels of all kinds those of functions on request too."""
     for way in BOTH:
-        assert compiled(kernels(name, True), *way)
+        assert compiled(kernels(name, name in ALWAYS), *way)
 
 
 def test_modules_compile_with_these_options(
