@@ -25,7 +25,7 @@ def test_gradcheck(path, tmp_path):
 
 @pytest.mark.slow
 @EACH
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_gradcheck_elsewhere(path, seed, tmp_path):
     if seed > 1:
         path = shorter(path.stem, tmp_path)
