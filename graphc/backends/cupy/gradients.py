@@ -24,12 +24,17 @@ def print_passes(w: Writer, programs: Programs, kind: type[DeviceBody]) -> str:
     """``loss_and_gradients`` and what it calls; the name of the function that a step calls."""
     assert programs.evaluation is not None
     assert programs.training is not None
-    parts = {
-        "_evaluation": _lines(programs.evaluation, training_roots(programs.evaluation), kind),
-        "_training": _lines(programs.training, training_roots(programs.training), kind),
+    wanted = {
+        "_evaluation": (programs.evaluation, training_roots(programs.evaluation)),
+        "_training": (programs.training, training_roots(programs.training)),
     }
     if programs.spec.driver is None:
-        parts["_step"] = _lines(programs.training, step_roots(programs.training), kind)
+        wanted["_step"] = (programs.training, step_roots(programs.training))
+    parts: dict[str, list[str]] = {}
+    for name, (program, roots) in wanted.items():
+        same = (n for n in parts if (wanted[n][0].graph, wanted[n][1]) == (program.graph, roots))
+        known_as = next(same, "")
+        parts[name] = parts[known_as] if known_as else _lines(program, roots, kind)
     first: dict[tuple[str, ...], str] = {}
     known = {name: first.setdefault(tuple(lines), name) for name, lines in parts.items()}
     for name, lines in parts.items():

@@ -10,7 +10,7 @@ from graphc.backends.cupy import support
 from graphc.backends.cupy.budget import expect_budget
 from graphc.backends.cupy.gradients import print_passes
 from graphc.backends.cupy.respelling import device_helper, device_helpers_used, respelled
-from graphc.backends.cupy.statements import DeviceBody
+from graphc.backends.cupy.statements import PARTS, DeviceBody
 from graphc.backends.cupy.table import KernelTable
 from graphc.backends.cupy.trainer import print_trainer
 from graphc.backends.kernels import OPTIONS
@@ -19,7 +19,14 @@ from graphc.backends.printing.descent import Descent
 from graphc.backends.printing.functions import gap
 from graphc.backends.printing.module import Functions, ModulePrinter
 from graphc.backends.printing.signature import print_literal
-from graphc.backends.printing.support import FILES, FLAT, MASKS, _check_state, _filled
+from graphc.backends.printing.support import (
+    FILES,
+    FLAT,
+    MASKS,
+    PRODUCTS,
+    _check_state,
+    _filled,
+)
 from graphc.model.program import Program, Programs
 from graphc.ops.helpers import plain_source
 
@@ -70,7 +77,6 @@ class _Cupy(ModulePrinter):
     modules: ClassVar[tuple[str, ...]] = ("math", "os", "sys", "tempfile", "types", "zipfile")
     imports: ClassVar[tuple[str, ...]] = ("import cupy as cp", "import numpy as np")
     values: ClassVar[Functions] = support.VALUES
-    products: ClassVar[Functions] = support.PRODUCTS
     training: ClassVar[Functions] = [*FLAT, *support.DEVICE]
 
     def __post_init__(self) -> None:
@@ -99,7 +105,7 @@ class _Cupy(ModulePrinter):
         if function in _INSTEAD:
             assert _INSTEAD[function][0] in text
             text = text.replace(*_INSTEAD[function], 1)
-        if function in FLAT and self.spec.driver is None:
+        if function in PRODUCTS or (function in FLAT and self.spec.driver is None):
             text = respelled(text)
             if function is _filled:  # from the host one array after the other
                 text = text.replace(", state[key])", ", _device(state[key]))")
@@ -134,7 +140,7 @@ class _Cupy(ModulePrinter):
     def _print_kernels(self) -> None:
         w = self.w
         source = self.table.source(w.text())
-        w.line("PARTS = 256", "blocks that each leave a part of a total")
+        w.line(f"PARTS = {PARTS}", "blocks that each leave a part of a total")
         w.line("THREADS = 256", "of a block that goes through elements")
         print_literal(w, "OPTIONS", OPTIONS)
         print_literal(w, "NAMES", tuple(self.table.names))

@@ -27,7 +27,10 @@ from graphc.ops.matmul import Matmul
 from graphc.ops.reductions import Reduction
 from graphc.ops.shapes import Broadcast, Reshape
 
-__all__ = ["DeviceBody"]
+__all__ = ["PARTS", "DeviceBody"]
+
+PARTS = 256
+"""Blocks that each leave a part of a total."""
 
 PARTIALS: dict[Kind, str] = {"real": "cp.float64", "bool": "cp.int64"}
 """The type of a part of a total, by the total's kind; int64 of integers."""
@@ -203,7 +206,7 @@ class DeviceBody(TrackedBody):
         for id, name in parts.items():
             kind = kernel.totals[id]
             text = f"{name} = cp.empty(PARTS, {PARTIALS.get(kind, 'cp.int64')})"
-            self.write_line(text, members[id], Memory({name: Type("int", (256,))}), comment="")
+            self.write_line(text, members[id], Memory({name: Type("int", (PARTS,))}), comment="")
         sizes = self.context(last)
         arguments = self._arguments(kernel.main, parts)
         if parts:

@@ -18,11 +18,10 @@ from graphc.backends.printing.support import (
     _check_labels,
     _dtype,
     _integers,
-    _layer_tangent_count,
     _whole,
 )
 
-__all__ = ["DEVICE", "FACE", "PRODUCTS", "VALUES"]
+__all__ = ["DEVICE", "FACE", "VALUES"]
 
 Arrays = dict[str, Any]
 
@@ -209,50 +208,6 @@ VALUES: list[Callable[..., Any]] = [
     _integers,
     _whole,
     _check_labels,
-]
-
-
-def _tangents(tangents: Arrays, name: str, real: Any) -> Any:
-    """The tangents of one parameter, [k, …]; ValueError unless all parameters have k."""
-    shape = (_tangent_count(tangents), *signature["parameters"][name]["shape"])
-    array = cp.asarray(tangents[name], dtype=real)
-    if array.shape != shape:
-        raise ValueError(f"tangents of {name} have shape {array.shape}, not {shape}")
-    return array
-
-
-def _tangent_count(tangents: Arrays) -> int:
-    """How many tangents there are; ValueError unless there are some for every parameter."""
-    learned = [name for group in GROUPS for name in group]
-    missing = [name for name in learned if name not in tangents]
-    unknown = [name for name in tangents if name not in learned]
-    if missing or unknown:
-        parts = [f"lack {', '.join(missing)}"] * bool(missing)
-        parts += [f"have {', '.join(unknown)}, which is not learned"] * bool(unknown)
-        raise ValueError(f"the tangents {' and '.join(parts)}")
-    array = tangents[learned[0]]
-    first = array.shape if isinstance(array, cp.ndarray) else np.shape(array)
-    if not first:
-        raise ValueError(f"tangents of {learned[0]} need a first axis that counts them")
-    return int(first[0])
-
-
-def _layer_tangents(tangents: Arrays, name: str, size: int, real: Any) -> Any:
-    """Directions of the outputs of one layer, [k, size]; ValueError unless all layers have k."""
-    shape = (_layer_tangent_count(tangents), size)
-    if name not in tangents:
-        raise ValueError(f"the tangents lack {name}")
-    array = cp.asarray(tangents[name], dtype=real)
-    if array.shape != shape:
-        raise ValueError(f"tangents of {name} have shape {array.shape}, not {shape}")
-    return array
-
-
-PRODUCTS: list[Callable[..., Any]] = [
-    _tangents,
-    _tangent_count,
-    _layer_tangents,
-    _layer_tangent_count,
 ]
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from graphc.backends.cupy.table import KernelTable
 from graphc.backends.kernels import Kernel, print_update
 from graphc.backends.printing.functions import clock_preamble, gap, real_line
-from graphc.backends.printing.names import NameAllocator
-from graphc.backends.printing.plain import QUIET, PlainBody
-from graphc.backends.printing.text import Dims, axis_of, leaf_label, symbols_in
+from graphc.backends.printing.plain import QUIET
+from graphc.backends.printing.rules import print_decay, rule_body
+from graphc.backends.printing.text import axis_of
 from graphc.backends.printing.writer import Writer, harmless, quoted
 from graphc.model.program import ModelSpec, Program
 from graphc.schedule import UpdatePlan, update_plans
@@ -64,21 +64,10 @@ def _print_start(
             needs = quoted(clock) if clock else None
             known = f"_known({quoted(name)}, {name}, state, {name.upper()}, {needs})"
             w.line(f"self._state[{quoted(name)}] = np.array({known})")
-        decays = [update.decay for update in updates]
-        if any(decays):
-            items = [_decay_text(number, decay) for number, decay in enumerate(decays)]
-            w.items("self._decay = [", items, "]")
+        print_decay(w, updates)
         w.line("self._run = _kernels(real)")
         w.line("self._failed = cp.full(1, -1, cp.int64)", "the step that went wrong")
     w.line()
-
-
-def _decay_text(number: int, decay: Mapping[str, float]) -> str:
-    """The weight decay of every element, or None where one number is enough."""
-    if not decay:
-        return "None"
-    values = ", ".join(map(repr, decay.values()))
-    return f"_spread([{values}], GROUPS[{number}], views, real)"
 
 
 def _print_step(w: Writer, spec: ModelSpec, step: str) -> None:
@@ -143,16 +132,8 @@ def _print_updates(w: Writer, updates: list[UpdatePlan], table: KernelTable) -> 
 
 
 def _print_update(w: Writer, number: int, update: UpdatePlan, table: KernelTable) -> None:
-    graph, names = update.body.graph, NameAllocator(["run", "state", "self"])
-    given = {
-        id: names.fresh(label)
-        for id, label in zip(update.body.operands, update.labels, strict=True)
-    }
-    dims = Dims(symbols_in(graph), names)
-    replaced = [given[id] for id in (update.body.operands[0], *update.body.operands[2:])]
-    pairs = zip(update.body.results, replaced, strict=False)
-    hints = {id: f"{label}_next" for id, label in pairs if id not in given}
-    body = PlainBody(graph, update.body.results, names, dims, leaf_label, hints, given)
+    body = rule_body(update.body, ["run", "state", "self"])
+    graph, given = body.graph, body.given
     single = {id for id, how in body.how.items() if how in ("scalar", "static", "literal")}
     single = {id for id in single if not graph[id].tensor.shape}
     numbers = {id: body.value[id] for id in single}

@@ -11,6 +11,7 @@ from graphc.backends.numpy.gradients import GradientsPrinter
 from graphc.backends.numpy.selection import select
 from graphc.backends.numpy.update import print_update
 from graphc.backends.printing.functions import gap, real_line
+from graphc.backends.printing.rules import print_decay
 from graphc.backends.printing.writer import Writer, quoted
 from graphc.model.program import ModelSpec, Program
 from graphc.schedule import TrainingPlan, likely_sizes, plan_training
@@ -82,10 +83,7 @@ def _print_start(
             arguments = f"{quoted(name)}, {name}, state, {name.upper()}, {needs}"
             w.line(f"self._{name} = _known({arguments})")
             w.line(f"self._views[{quoted(name)}] = np.array(self._{name})")
-        decays = [update.decay for update in training.updates]
-        if any(decays):
-            items = [_decay_text(number, decay) for number, decay in enumerate(decays)]
-            w.items("self._decay = [", items, "]")
+        print_decay(w, training.updates)
         count = len(training.passes.arena)
         w.line(f"self._sizes, self._constants = [-1] * {count}, {{}}")
         w.line("self._bound, self._current, self._update = {}, None, None")
@@ -94,14 +92,6 @@ def _print_start(
         elif not gradients.symbols:
             w.line("self._bind()")
     w.line()
-
-
-def _decay_text(number: int, decay: Mapping[str, float]) -> str:
-    """The weight decay of every element, or None where one number is enough."""
-    if not decay:
-        return "None"
-    values = ", ".join(map(repr, decay.values()))
-    return f"_spread([{values}], GROUPS[{number}], views, real)"
 
 
 def _print_state(w: Writer) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+
 from graphc.backends.printing.functions import clock_preamble, gap, real_line
 from graphc.backends.printing.names import NameAllocator
 from graphc.backends.printing.plain import PlainBody
@@ -9,8 +11,9 @@ from graphc.backends.printing.text import DTYPES, Dims, leaf_label, symbols_in
 from graphc.backends.printing.writer import Writer, harmless, quoted
 from graphc.ir import Body, Type
 from graphc.model.program import ModelSpec, OptimizerGroup
+from graphc.schedule import UpdatePlan
 
-__all__ = ["print_init", "print_update"]
+__all__ = ["print_decay", "print_init", "print_update", "rule_body"]
 
 
 def print_init(w: Writer, spec: ModelSpec, runs: bool) -> None:
@@ -61,7 +64,7 @@ def _initial_optimizer(w: Writer, number: int, group: OptimizerGroup) -> None:
 
 def print_update(w: Writer, spec: ModelSpec) -> None:
     """``_updated(state, gradients)``: the optimizers' rules, parameter by parameter."""
-    bodies = [_update_body(group) for group in spec.groups]
+    bodies = [rule_body(group.body, ["name"]) for group in spec.groups]
     with w.block("def _updated(state, gradients):"):
         w.docstring("A new state with every parameter updated by its optimizer.")
         if any(body.reads("real") for body in bodies):
@@ -75,17 +78,35 @@ def print_update(w: Writer, spec: ModelSpec) -> None:
     gap(w)
 
 
-def _update_body(group: OptimizerGroup) -> PlainBody:
-    graph, names = group.body.graph, NameAllocator(["name"])
+def rule_body(rule: Body, taken: Iterable[str]) -> PlainBody:
+    """The statements of an optimizer's rule, beside variables that are ``taken``. Its operands are
+    parameter, gradient and states, and it may have one more, which is only read."""
+    graph, names = rule.graph, NameAllocator(taken)
     dims = Dims(symbols_in(graph), names)
-    given = {id: names.fresh(graph[id].op.label) for id in group.body.operands}  # type: ignore[attr-defined]
-    labels = [given[id] for id in (group.body.operands[0], *group.body.operands[2:])]
+    given = {id: names.fresh(graph[id].op.label) for id in rule.operands}  # type: ignore[attr-defined]
+    replaced = (rule.operands[0], *rule.operands[2 : len(rule.results) + 1])
     hints = {
-        id: f"{label}_next"
-        for id, label in zip(group.body.results, labels, strict=True)
+        id: f"{given[operand]}_next"
+        for id, operand in zip(rule.results, replaced, strict=True)
         if id not in given
     }
-    return PlainBody(graph, group.body.results, names, dims, leaf_label, hints, given)
+    return PlainBody(graph, rule.results, names, dims, leaf_label, hints, given)
+
+
+def print_decay(w: Writer, updates: Sequence[UpdatePlan]) -> None:
+    """``self._decay`` of a ``Trainer``, where a weight decay is not one number for all."""
+    decays = [update.decay for update in updates]
+    if any(decays):
+        items = [_decay_text(number, decay) for number, decay in enumerate(decays)]
+        w.items("self._decay = [", items, "]")
+
+
+def _decay_text(number: int, decay: Mapping[str, float]) -> str:
+    """The weight decay of every element, or None where one number is enough."""
+    if not decay:
+        return "None"
+    values = ", ".join(map(repr, decay.values()))
+    return f"_spread([{values}], GROUPS[{number}], views, real)"
 
 
 def _update_group(w: Writer, number: int, group: OptimizerGroup, body: PlainBody) -> None:
